@@ -1,0 +1,1 @@
+"""What is decided: pure functions and tables. No clock, no input or output, nothing asynchronous."""

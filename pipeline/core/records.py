@@ -1,0 +1,122 @@
+"""Records of the topics around a decision: customers, contacts, answers, commands, labels, dead letters.
+
+All are JSON objects; unknown fields are ignored, times are RFC 3339 with a zone, money is in minor units.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+AnswerWord = Literal[
+    "yes", "no", "stop", "later", "agent", "already_paid", "promise", "dispute", "hardship", "wrong_person",
+    "complaint", "none",
+]  # fmt: skip
+Step = Literal[
+    "planned", "deferred", "sending", "accepted", "delivered", "answered", "failed", "unknown", "escalated",
+    "completed", "cancelled", "expired",
+]  # fmt: skip
+Assurance = Literal["sms", "voice", "app", "agent"]
+
+
+class Phone(msgspec.Struct, omit_defaults=True):
+    """``number`` in E.164; ``since`` when the bank learned it."""
+
+    number: str
+    kind: str = "mobile"
+    since: str | None = None
+
+
+class CustomerCard(msgspec.Struct, omit_defaults=True):
+    card: str
+    last4: str | None = None
+    account: str | None = None
+
+
+class Customer(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``customers`` (key customer, compacted): whom to contact and how they wish it."""
+
+    customer: str
+    name: str | None = None
+    language: str = "en"
+    time_zone: str | None = None
+    country: str | None = None
+    phones: list[Phone] = []
+    email: str | None = None
+    app_id: str | None = None
+    wechat_id: str | None = None
+    preferred_channel: str | None = None
+    preferred_hours: Any = None
+    consent: dict[str, bool] = {}
+    stop: list[str] = []
+    protections: list[Any] = []
+    notices: dict[str, Any] = {}
+    cards: list[CustomerCard] = []
+    guarantors: list[Any] = []
+
+
+class Label(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``labels`` (key card). ``fraud`` None withdraws an earlier label."""
+
+    transaction: str
+    card: str
+    fraud: bool | None
+    source: Literal["cardholder", "analyst", "chargeback", "network", "import"]
+    time: str
+    fraud_type: str | None = None
+    confidence: float | None = None
+    supersedes: str | None = None
+
+
+class CardCommand(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``card-commands`` (key card). A ``sequence`` lower than the last seen for the card is void."""
+
+    id: str
+    card: str
+    sequence: int
+    command: Literal["hold", "release", "block", "limit"]
+    scope: str = "all"
+    alert: str | None = None
+    reason: str | None = None
+    card_ref: str | None = None
+    expires_at: str | None = None
+    exemption: dict[str, Any] | None = None
+
+
+class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``contacts`` (key customer): one step of one conversation. ``subject`` is {"alert": transaction id}."""
+
+    contact: str
+    subject: dict[str, str]
+    customer: str | None
+    class_: str = msgspec.field(name="class")
+    step: Step
+    time: str
+    channel: str | None = None
+    attempt: int | None = None
+    reason: str | None = None
+    answer: AnswerWord | None = None
+    policy_version: str | None = None
+
+
+class Answer(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``answers`` (key contact): what a verified call-back, an agent, an IVR or the app reported."""
+
+    contact: str
+    answer: AnswerWord
+    channel: str
+    assurance: Assurance
+    time: str
+    attempt: int | None = None
+
+
+class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``dead-letters``: where the unusable message lies, why it is unusable, and its masked beginning."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    field: str | None = None
+    payload: str = ""
+    time: str

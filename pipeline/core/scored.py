@@ -1,0 +1,58 @@
+"""The ``scored`` record: what a poll's transactions of one partition looked like to the model, as columns.
+
+Internal and free to change. One record per partition and poll (split below the record limit), MessagePack, columns as
+raw little-endian arrays: the learner reads it without touching a row, and a decision can be recomputed from it.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Scored(msgspec.Struct, kw_only=True):
+    """``n`` transactions of one partition, in the order of their offsets.
+
+    ``offsets`` int64[n] are offsets in ``transactions``; ``times`` float64[n] event times in unix seconds;
+    ``features`` float64[n × F] row-major in the order of the catalogue whose fingerprint is ``layout``; ``raw``,
+    ``percentile`` (0–100) and ``score`` (0–1) float64[n].
+    """
+
+    partition: int
+    layout: str
+    policy_version: str
+    model_version: str
+    ids: Sequence[str]
+    cards: Sequence[str]
+    offsets: bytes
+    times: bytes
+    features: bytes
+    raw: bytes
+    percentile: bytes
+    score: bytes
+
+    def source_offsets(self) -> NDArray[np.int64]:
+        return np.frombuffer(self.offsets, dtype="<i8")
+
+    def event_times(self) -> Floats:
+        return np.frombuffer(self.times, dtype="<f8")
+
+    def matrix(self) -> Floats:
+        """The features, float64[n, F], read-only."""
+        return np.frombuffer(self.features, dtype="<f8").reshape(len(self.ids), -1)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Scored)
+
+
+def encode(scored: Scored) -> bytes:
+    return _encoder.encode(scored)
+
+
+def decode(value: bytes) -> Scored:
+    """Raises msgspec.DecodeError (or its subclass ValidationError) when ``value`` is no scored record."""
+    return _decoder.decode(value)

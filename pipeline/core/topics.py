@@ -1,0 +1,58 @@
+"""The topics Cardwatch reads and writes: name, key, and how the broker keeps them.
+
+Names are what other teams' programs are written against; an installation may put a prefix before all of them
+(``CARDWATCH_TOPIC_PREFIX``), so that two can share servers.
+"""
+
+from typing import NamedTuple
+
+DEFAULT_PARTITIONS = 6
+MAX_RECORD_BYTES = 900_000
+"""No record of ours is larger: below Kafka's default ``message.max.bytes`` with room for headers."""
+
+
+class Topic(NamedTuple):
+    """One topic. ``partitions`` None means the installation's number, the same for all of them: a card's
+    transactions, decisions and labels share a partition number."""
+
+    name: str
+    key: str
+    compacted: bool = False
+    partitions: int | None = None
+
+
+TRANSACTIONS = Topic("transactions", "card")
+DECISIONS = Topic("decisions", "card")
+SCORED = Topic("scored", "partition")
+CONTROL = Topic("control", "kind", compacted=True, partitions=1)
+LABELS = Topic("labels", "card")
+CARD_COMMANDS = Topic("card-commands", "card")
+CARD_COMMAND_RESULTS = Topic("card-command-results", "card")
+CARD_EVENTS = Topic("card-events", "card")
+CUSTOMER_EVENTS = Topic("customer-events", "customer")
+CUSTOMERS = Topic("customers", "customer", compacted=True)
+CUSTOMER_STATE = Topic("customer-state", "customer", compacted=True)
+ACCOUNTS = Topic("accounts", "account")
+CONTACT_REQUESTS = Topic("contact-requests", "customer")
+CONTACTS = Topic("contacts", "customer")
+ANSWERS = Topic("answers", "contact")
+DEAD_LETTERS = Topic("dead-letters", "source")
+
+TOPICS = (
+    TRANSACTIONS,
+    DECISIONS,
+    SCORED,
+    CONTROL,
+    LABELS,
+    CARD_COMMANDS,
+    CARD_COMMAND_RESULTS,
+    CARD_EVENTS,
+    CUSTOMER_EVENTS,
+    CUSTOMERS,
+    CUSTOMER_STATE,
+    ACCOUNTS,
+    CONTACT_REQUESTS,
+    CONTACTS,
+    ANSWERS,
+    DEAD_LETTERS,
+)

@@ -1,0 +1,48 @@
+"""Settings every role shares: environment variables ``CARDWATCH_…``, secrets also as ``CARDWATCH_…_FILE``."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "CARDWATCH_"
+
+
+class Settings(BaseSettings):
+    """Where the servers are, and what is common to all roles. A role's own settings extend this class."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    kafka_bootstrap: str = "localhost:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca: Path | None = None
+    kafka_ssl_certificate: Path | None = None
+    kafka_ssl_key: Path | None = None
+    topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$")
+    redis_url: str = "redis://localhost:6379/0"
+    redis_contact_url: str | None = None
+    config_dir: Path = Path("config")
+    bank_time_zone: str = "Asia/Shanghai"
+    billing_currency: str = "CNY"
+    token_key: SecretStr | None = None
+    snapshot_key: SecretStr | None = None
+    metrics_host: str = "127.0.0.1"
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: dict[str, object]) -> dict[str, object]:
+        """``CARDWATCH_X_FILE`` names a file whose content, less a final newline, is X."""
+        for name in cls.model_fields:
+            path = os.environ.get(f"{PREFIX}{name.upper()}_FILE")
+            if path:
+                if values.get(name) is not None:
+                    raise ValueError(f"{PREFIX}{name.upper()} and {PREFIX}{name.upper()}_FILE are both set: keep one")
+                values[name] = Path(path).read_text().rstrip("\n")
+        return values
