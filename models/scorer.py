@@ -1,0 +1,73 @@
+"""The model a scorer holds: features scaled to 0…1 in, raw score, percentile and probability of fraud out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.calibrate import PriorCurve
+from models.snapshot import Snapshot
+
+Floats = NDArray[np.float64]
+
+DAY_ONE_VERSION = "hst-day-one-uncalibrated"
+DAY_ONE_PERCENTILE = 50.0
+
+
+class Scores(NamedTuple):
+    """Per row, float64[n]: ``raw`` as the trees give it, ``percentile`` 0…100 among recent rows, ``score`` the
+    probability of fraud, 0…1."""
+
+    raw: Floats
+    percentile: Floats
+    score: Floats
+
+
+class Model:
+    """A snapshot and the curve that makes probabilities of it; without a snapshot, the model before any learning.
+    Immutable, and the scores of a row do not depend on the other rows."""
+
+    __slots__ = ("curve", "feature_names", "layout", "snapshot", "version")
+
+    def __init__(
+        self, snapshot: Snapshot | None, curve: PriorCurve, feature_names: Sequence[str], layout: str, version: str
+    ) -> None:
+        self.snapshot = snapshot
+        self.curve = curve
+        self.feature_names = tuple(feature_names)
+        self.layout = layout
+        self.version = version
+
+    @classmethod
+    def trained(cls, snapshot: Snapshot, curve: PriorCurve) -> "Model":
+        return cls(snapshot, curve, snapshot.names, snapshot.layout, snapshot.version)
+
+    @classmethod
+    def day_one(cls, feature_names: Sequence[str], layout: str, curve: PriorCurve) -> "Model":
+        """Before anything was learned nothing is unusual: raw 0 (as River before its first window), percentile 50,
+        score the base rate. Rules work from the first transaction all the same."""
+        return cls(None, curve, feature_names, layout, DAY_ONE_VERSION)
+
+    @property
+    def warming_up(self) -> bool:
+        """True until the model has learned a whole window."""
+        return self.snapshot is None
+
+    @property
+    def as_of(self) -> float | None:
+        """The newest event time it has learned from, unix seconds; None before any learning."""
+        return None if self.snapshot is None else self.snapshot.as_of
+
+    def scores(self, x: Floats) -> Scores:
+        """Scores of ``x``, float64[n, M], columns as `feature_names`. Raises ValueError for another width."""
+        if x.ndim != 2 or x.shape[1] != len(self.feature_names):
+            raise ValueError(
+                f"model {self.version} takes {len(self.feature_names)} features a row, not shape {x.shape}"
+            )
+        if self.snapshot is None:
+            n = len(x)
+            return Scores(np.zeros(n), np.full(n, DAY_ONE_PERCENTILE), np.full(n, self.curve.base_rate))
+        raw = self.snapshot.trees.score(x)
+        percentile = self.snapshot.percentile.of(raw)
+        return Scores(raw, percentile, self.curve.of(percentile))

@@ -1,0 +1,200 @@
+"""A trained model as a signed, content-addressed blob of numbers: how the learner hands it to the scorers.
+
+    sealed = MAGIC (8 bytes) · HMAC-SHA256 over MAGIC + content (32 bytes) · content (MessagePack, arrays as raw
+             little-endian bytes whose types this file fixes, never the blob)
+
+Nothing in it can run: no pickle, no type names, no shapes but those that follow from trees, height and the names.
+Whoever can write to the topic but does not hold the key can put no model before a scorer. A blob that is signed is
+checked all the same, value by value: a scorer must not fall over its learner's mistake.
+"""
+
+import hashlib
+import hmac
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from models.half_space_trees import HalfSpaceTrees, Shape
+from models.percentile import Percentile
+
+MAGIC = b"CWMODEL1"
+MAX_BYTES = 1_000_000
+"""No sealed snapshot is larger: it travels as one Kafka record below 1 MiB."""
+MAX_FEATURES = 256
+MAX_TREES = 500
+MAX_HEIGHT = 14
+MAX_WINDOW = 1_000_000
+MAX_TEXT = 200
+_SIGNATURE_BYTES = 32
+_ENVELOPE_BYTES = 100_000
+"""Left for everything but the trees: names, percentile grid, positions."""
+
+
+class SnapshotRefused(ValueError):
+    """Why a blob is not taken as a model: a sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What was learned, exactly at a window boundary.
+
+    ``layout`` fingerprint of the feature catalogue the rows came in; ``names`` of the M model features in column
+    order; ``learned`` rows in the model's life; ``grid_rows`` rows behind the percentile grid; ``epoch`` of the
+    learner's lease; ``positions`` partition → offset in ``transactions`` of the next row to learn; ``reading``
+    partition → offset in ``scored`` of the record that holds it; ``as_of`` newest event time learned, unix seconds;
+    ``version`` names the content: equal versions are equal models.
+    """
+
+    shape: Shape
+    layout: str
+    names: tuple[str, ...]
+    trees: HalfSpaceTrees
+    percentile: Percentile
+    grid_rows: int
+    learned: int
+    epoch: int
+    positions: Mapping[int, int]
+    reading: Mapping[int, int]
+    as_of: float
+
+    @property
+    def version(self) -> str:
+        return f"hst-{hashlib.sha256(_pack(self)).hexdigest()[:12]}-uncalibrated"
+
+
+class _Content(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
+    trees: int
+    height: int
+    window: int
+    seed: int
+    layout: str
+    names: list[str]
+    features: bytes
+    thresholds: bytes
+    masses: bytes
+    levels: bytes
+    quantiles: bytes
+    grid_rows: int
+    learned: int
+    epoch: int
+    positions: dict[int, int]
+    reading: dict[int, int]
+    as_of: float
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Content)
+
+
+def fits(trees: int, height: int) -> bool:
+    """Whether a model of this shape stays below `MAX_BYTES` sealed: 10 bytes a branch, 4 a node."""
+    needed: int = trees * 18 << height
+    return needed <= MAX_BYTES - _ENVELOPE_BYTES
+
+
+def seal(snapshot: Snapshot, key: bytes) -> bytes:
+    """The blob to publish. Raises SnapshotRefused when ``snapshot`` is not one that `open_sealed` would take."""
+    content = _pack(snapshot)
+    sealed = MAGIC + _sign(content, key) + content
+    open_sealed(sealed, key)
+    return sealed
+
+
+def open_sealed(sealed: bytes, key: bytes) -> Snapshot:
+    """The snapshot in ``sealed``. Raises SnapshotRefused when it is too large, of another format, not signed with
+    ``key``, changed by so much as a bit, or signed but not a sound model."""
+    if len(sealed) > MAX_BYTES:
+        raise SnapshotRefused(f"model snapshot of {len(sealed)} bytes: the limit is {MAX_BYTES}")
+    body = len(MAGIC) + _SIGNATURE_BYTES
+    if len(sealed) <= body or not sealed.startswith(MAGIC):
+        raise SnapshotRefused("not a model snapshot of this format")
+    content = sealed[body:]
+    if not hmac.compare_digest(sealed[len(MAGIC) : body], _sign(content, key)):
+        raise SnapshotRefused("model snapshot with a wrong signature: another key, or changed on its way")
+    try:
+        return _unpack(_decoder.decode(content))
+    except (msgspec.DecodeError, ValueError) as error:
+        raise SnapshotRefused(f"signed model snapshot that is no sound model: {error}") from error
+
+
+def _sign(content: bytes, key: bytes) -> bytes:
+    return hmac.new(key, MAGIC + content, hashlib.sha256).digest()
+
+
+def _pack(snapshot: Snapshot) -> bytes:
+    trees, grid = snapshot.trees, snapshot.percentile
+    return _encoder.encode(
+        _Content(
+            *snapshot.shape,
+            snapshot.layout,
+            list(snapshot.names),
+            trees.features.astype("<i2").tobytes(),
+            trees.thresholds.astype("<f8").tobytes(),
+            trees.masses.astype("<i4").tobytes(),
+            grid.levels.astype("<f8").tobytes(),
+            grid.quantiles.astype("<f8").tobytes(),
+            snapshot.grid_rows,
+            snapshot.learned,
+            snapshot.epoch,
+            dict(sorted(snapshot.positions.items())),
+            dict(sorted(snapshot.reading.items())),
+            snapshot.as_of,
+        )
+    )
+
+
+def _unpack(content: _Content) -> Snapshot:
+    """Raises ValueError."""
+    _check_numbers(content)
+    shape = Shape(content.trees, content.height, content.window, content.seed)
+    branches, nodes = 2**shape.height - 1, 2 ** (shape.height + 1) - 1
+    features = np.frombuffer(content.features, dtype="<i2").reshape(shape.trees, branches)
+    thresholds = np.frombuffer(content.thresholds, dtype="<f8").reshape(shape.trees, branches)
+    masses = np.frombuffer(content.masses, dtype="<i4").reshape(shape.trees, nodes)
+    if not ((features >= 0) & (features < len(content.names))).all():
+        raise ValueError("a branch asks for a feature that has no name")
+    if not ((thresholds > 0.0) & (thresholds < 1.0)).all():  # NaN and infinity fail too
+        raise ValueError("a threshold is not between 0 and 1")
+    children = masses[:, 1::2] + masses[:, 2::2]
+    if not ((masses >= 0).all() and (masses[:, 0] == shape.window).all() and (masses[:, :branches] == children).all()):
+        raise ValueError("the masses of a tree do not add up to its window")
+    grid = Percentile(
+        np.frombuffer(content.levels, dtype="<f8").copy(), np.frombuffer(content.quantiles, dtype="<f8").copy()
+    )
+    return Snapshot(
+        shape=shape,
+        layout=content.layout,
+        names=tuple(content.names),
+        trees=HalfSpaceTrees(shape.height, shape.window, features, thresholds, masses),
+        percentile=grid,
+        grid_rows=content.grid_rows,
+        learned=content.learned,
+        epoch=content.epoch,
+        positions=content.positions,
+        reading=content.reading,
+        as_of=content.as_of,
+    )
+
+
+def _check_numbers(content: _Content) -> None:
+    """Raises ValueError for what could make the arrays, or the work on them, larger than planned."""
+    if not (
+        1 <= content.trees <= MAX_TREES and 1 <= content.height <= MAX_HEIGHT and 1 <= content.window <= MAX_WINDOW
+    ):
+        raise ValueError("trees, height or window out of range")
+    names = content.names
+    if not 1 <= len(names) <= MAX_FEATURES or len(set(names)) != len(names):
+        raise ValueError("feature names missing, repeated or too many")
+    if any(not 1 <= len(text) <= MAX_TEXT for text in (content.layout, *names)):
+        raise ValueError("a name is empty or too long")
+    if not math.isfinite(content.as_of):
+        raise ValueError("the event time is not a number")
+    counts = (content.epoch, content.learned, content.grid_rows)
+    places = (content.positions, content.reading)
+    if min(counts) < 0 or any(min(*place, *place.values()) < 0 for place in places if place):
+        raise ValueError("a negative count, partition or offset")
+    if content.learned == 0 or content.learned % content.window:
+        raise ValueError("taken inside a window, not at its end")

@@ -1,0 +1,54 @@
+"""What rules may speak of, and a poll's transactions as columns of it.
+
+Only the columns that a policy's rules name are built: most fields of most transactions are never looked at.
+"""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.features import FEATURES
+from pipeline.core.transaction import Event
+
+Kind = Literal["number", "text", "boolean"]
+Floats = NDArray[np.float64]
+
+_FEATURE_COLUMN: Final = MappingProxyType({feature.name: index for index, feature in enumerate(FEATURES)})
+_TEXT: Final = (
+    "type", "kind", "entry_mode", "currency", "country", "home_country", "city", "mcc", "merchant", "terminal",
+    "response_code", "three_ds", "eci", "cvv_result", "pin_result", "avs_result", "wallet", "initiator",
+)  # fmt: skip
+_BOOLEAN: Final = ("recurring", "preauthorisation")
+_NUMBER: Final = ("available_credit",)
+_MEASURES: Final = ("score", "percentile")
+
+SCHEMA: Final[dict[str, Kind]] = {
+    **dict.fromkeys((*_FEATURE_COLUMN, *_NUMBER, *_MEASURES), "number"),
+    **dict.fromkeys(_TEXT, "text"),
+    **dict.fromkeys(_BOOLEAN, "boolean"),
+}
+"""Column → kind. Features are numbers, flags too (0 or 1); ``amount`` is the feature, in the billing currency."""
+
+
+def columns(
+    events: Sequence[Event], matrix: Floats, score: Floats, percentile: Floats, wanted: frozenset[str]
+) -> dict[str, NDArray[Any]]:
+    """The ``wanted`` columns, each of length n. ``matrix`` float64[n, F] as `FEATURES`; ``score`` and ``percentile``
+    float64[n]. Numbers are float64, NaN missing; text is an object array of str, None missing; booleans are float64 0
+    or 1, NaN missing. Raises KeyError for a name that is not in `SCHEMA`."""
+    table: dict[str, NDArray[Any]] = {}
+    for name in wanted:
+        if name in _FEATURE_COLUMN:
+            table[name] = np.ascontiguousarray(matrix[:, _FEATURE_COLUMN[name]])
+        elif name in _MEASURES:
+            table[name] = score if name == "score" else percentile
+        else:
+            kind = SCHEMA[name]
+            values = list(map(attrgetter(f"transaction.{name}"), events))
+            # float64 makes NaN of None, 0 and 1 of booleans
+            table[name] = np.array(values, dtype=np.object_ if kind == "text" else np.float64)
+    return table

@@ -1,0 +1,113 @@
+"""The features: what a transaction looks like against its card's own history, by name, in the order of the matrix.
+
+Rules, reasons and pages speak of a feature in its unit; models see it scaled to 0…1 by `to_unit`, with plain arithmetic
+on single elements only, so that a row's scaled values never depend on the rows beside it, to the bit.
+"""
+
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Scale(NamedTuple):
+    """How a value x becomes 0…1: ``saturating`` x / (x + k), one half at x = k, for x ≥ 0; otherwise straight from
+    0 at ``low`` to 1 at ``high``, held at both ends. ``missing`` is what NaN becomes: where an ordinary one lies."""
+
+    saturating: bool
+    low: float
+    high: float
+    missing: float
+
+
+def _half_at(k: float, missing: float = 0.0) -> Scale:
+    return Scale(True, 0.0, k, missing)
+
+
+def _between(low: float, high: float, missing: float = 0.0) -> Scale:
+    return Scale(False, low, high, missing)
+
+
+_FLAG: Final = _between(0.0, 1.0)
+
+
+class Feature(NamedTuple):
+    """One column. ``unit`` "minor": minor units of the billing currency; "flag": 0 or 1; "share": 0…1; "" a ratio."""
+
+    name: str
+    unit: str
+    en: str
+    zh: str
+    scale: Scale
+    modelled: bool = True
+
+
+FEATURES: Final = (
+    Feature("amount", "minor", "amount in the billing currency", "入账币种金额", _half_at(100_000)),
+    Feature("amount_ratio", "", "times the card's usual amount", "为该卡通常金额的倍数", _half_at(3, 0.25), False),
+    Feature("amount_z", "deviations", "deviations above the card's usual amount, on a log scale", "对数金额偏离平常的标准差数", _between(-4, 8, 1 / 3)),
+    Feature("count_1m", "count", "attempts within about a minute", "约1分钟内交易次数", _half_at(2)),
+    Feature("count_10m", "count", "attempts within about ten minutes", "约10分钟内交易次数", _half_at(3)),
+    Feature("count_1h", "count", "attempts within about an hour", "约1小时内交易次数", _half_at(5)),
+    Feature("count_24h", "count", "attempts within about a day", "约24小时内交易次数", _half_at(10)),
+    Feature("count_7d", "count", "attempts within about a week", "约7天内交易次数", _half_at(30), False),
+    Feature("sum_1m", "minor", "spent within about a minute", "约1分钟内消费额", _half_at(200_000), False),
+    Feature("sum_10m", "minor", "spent within about ten minutes", "约10分钟内消费额", _half_at(200_000), False),
+    Feature("sum_1h", "minor", "spent within about an hour", "约1小时内消费额", _half_at(300_000)),
+    Feature("sum_24h", "minor", "spent within about a day", "约24小时内消费额", _half_at(500_000)),
+    Feature("sum_7d", "minor", "spent within about a week", "约7天内消费额", _half_at(1_500_000), False),
+    Feature("count_24h_ratio", "", "times the card's usual number a day", "日交易次数为平常的倍数", _half_at(3, 0.25)),
+    Feature("sum_24h_ratio", "", "times the card's usual spend a day", "日消费额为平常的倍数", _half_at(3, 0.25)),
+    Feature("cash_count_24h", "count", "cash withdrawals within about a day", "约24小时内取现次数", _half_at(2)),
+    Feature("cash_count_7d", "count", "cash withdrawals within about a week", "约7天内取现次数", _half_at(4)),
+    Feature("is_cash", "flag", "a cash withdrawal", "取现交易", _FLAG),
+    Feature("new_merchant", "flag", "a merchant new to this card", "该卡首次光顾的商户", _FLAG),
+    Feature("new_country", "flag", "a country new to this card", "该卡首次出现的国家或地区", _FLAG),
+    Feature("new_mcc", "flag", "a merchant category new to this card", "该卡首次出现的商户类别", _FLAG),
+    Feature("new_entry_mode", "flag", "an entry mode new to this card", "该卡首次使用的输入方式", _FLAG, False),
+    Feature("entry_mode_rare", "share", "how rarely this card uses this entry mode", "该卡使用此输入方式的罕见程度", _FLAG),
+    Feature("hour_rarity", "share", "how rarely this card is used at this hour", "该卡在此时段使用的罕见程度", _FLAG),
+    Feature("seconds_since_last", "seconds", "time since the card's last attempt", "距上一笔交易的时间", _half_at(3_600, 1.0)),
+    Feature("km_from_last", "km", "distance from the card's last place", "距上一交易地点的距离", _half_at(100)),
+    Feature("speed_kmh", "km/h", "speed needed from the card's last place", "自上一交易地点所需的速度", _half_at(300)),
+    Feature("declines_1h", "count", "declined attempts within about an hour", "约1小时内被拒次数", _half_at(2)),
+    Feature("declines_24h", "count", "declined attempts within about a day", "约24小时内被拒次数", _half_at(3), False),
+    Feature("card_checks_1h", "count", "card checks within about an hour", "约1小时内验卡次数", _half_at(2)),
+    Feature("abroad", "flag", "outside the card's home country", "在发卡所属国家或地区以外", _FLAG),
+    Feature("transactions_seen", "count", "attempts seen on this card before", "该卡此前已见交易数", _half_at(50), False),
+    Feature("days_known", "days", "days since the card was first seen", "该卡首次出现至今的天数", _half_at(30), False),
+)  # fmt: skip
+"""In the order of `pipeline.core.profile.advance`'s tuple."""
+
+MODEL_FEATURES: Final = tuple(feature.name for feature in FEATURES if feature.modelled)
+"""What models see. Left out: what repeats another feature, and what tells a young card from an old one."""
+
+LAYOUT: Final = blake2b(
+    repr([(feature.name, *feature.scale, feature.modelled) for feature in FEATURES]).encode(), digest_size=8
+).hexdigest()
+"""Fingerprint of names, order and scalings: numbers made under one layout mean nothing under another."""
+
+
+def _constant(values: list[float]) -> Floats:
+    array = np.array(values, dtype=np.float64)
+    array.setflags(write=False)
+    return array
+
+
+_scales = [feature.scale for feature in FEATURES if feature.modelled]
+_columns = np.array([index for index, feature in enumerate(FEATURES) if feature.modelled], dtype=np.intp)
+_low = _constant([scale.low for scale in _scales])
+_slope = _constant([1.0 if scale.saturating else 0.0 for scale in _scales])
+_offset = _constant([scale.high if scale.saturating else scale.high - scale.low for scale in _scales])
+_missing = _constant([scale.missing for scale in _scales])
+
+
+def to_unit(matrix: Floats) -> Floats:
+    """What models see of ``matrix`` (float64[n, F], columns as `FEATURES`): float64[n, M] in 0…1, columns as
+    `MODEL_FEATURES`, contiguous, nothing missing."""
+    x = np.maximum(matrix.take(_columns, axis=1), _low)  # take, as indexing would turn the layout round
+    unit = np.minimum((x - _low) / (x * _slope + _offset), 1.0)
+    return np.where(unit == unit, unit, _missing)

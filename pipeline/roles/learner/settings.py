@@ -1,0 +1,62 @@
+"""What an operator may set for the learner: ``CARDWATCH_LEARNER_…``, and the key its snapshots are signed with."""
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from models.half_space_trees import EXACT_INTEGERS, Shape
+from models.snapshot import MAX_HEIGHT, MAX_TREES, MAX_WINDOW, fits
+from pipeline.roles.learner.course import Plan
+from pipeline.roles.learner.role import Pace
+from pipeline.settings import PREFIX, Settings
+
+LEAST_KEY_BYTES = 16
+
+
+class LearnerSettings(Settings):
+    """25 trees of height 8 are the size of the paper; one row then costs about 18 µs to learn (50 trees: 34 µs) and
+    0.7 µs to score. A changed shape or seed begins a new model."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)  # the input holds secrets
+
+    metrics_port: int = 9130
+    learner_trees: int = Field(default=25, ge=1, le=MAX_TREES)
+    learner_height: int = Field(default=8, ge=1, le=MAX_HEIGHT)
+    learner_window: int = Field(default=1_000, ge=1, le=MAX_WINDOW)
+    learner_seed: int = 7
+    learner_snapshot_seconds: float = Field(default=30.0, ge=0)
+    learner_max_rate: float = Field(default=5_000.0, gt=0)
+    learner_grid_rows: int = Field(default=20_000, ge=100, le=200_000)
+
+    @property
+    def plan(self) -> Plan:
+        shape = Shape(self.learner_trees, self.learner_height, self.learner_window, self.learner_seed)
+        return Plan(shape, self.learner_max_rate, self.learner_grid_rows)
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(snapshot_s=self.learner_snapshot_seconds)
+
+    @property
+    def signing_key(self) -> bytes:
+        assert self.snapshot_key is not None, "checked when the settings were read"
+        return self.snapshot_key.get_secret_value().encode()
+
+    @model_validator(mode="after")
+    def _check(self) -> "LearnerSettings":
+        if self.snapshot_key is None:
+            raise ValueError(
+                f"{PREFIX}SNAPSHOT_KEY (or {PREFIX}SNAPSHOT_KEY_FILE) is missing: the learner signs its models with "
+                "it, and scorers take no model signed with another"
+            )
+        if len(self.signing_key) < LEAST_KEY_BYTES:
+            raise ValueError(
+                f"{PREFIX}SNAPSHOT_KEY has {len(self.signing_key)} bytes: give it {LEAST_KEY_BYTES} or more"
+            )
+        if not fits(self.learner_trees, self.learner_height):
+            raise ValueError(
+                f"{PREFIX}LEARNER_TREES {self.learner_trees} × height {self.learner_height} make a snapshot larger "
+                "than one record may be: lower one of them"
+            )
+        if self.learner_trees * self.learner_window * 2 ** (self.learner_height + 1) >= EXACT_INTEGERS:
+            raise ValueError(f"{PREFIX}LEARNER_WINDOW is too large for this many trees: their sums would be rounded")
+        return self

@@ -1,0 +1,201 @@
+"""A sealed snapshot is exactly what was sealed, or it is refused."""
+
+import hashlib
+import hmac
+import math
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.half_space_trees import Shape
+from models.learning import Learning
+from models.percentile import Percentile
+from models.snapshot import MAGIC, MAX_BYTES, Snapshot, SnapshotRefused, fits, open_sealed, seal
+
+KEY = b"a key of sixteen bytes or more"
+NAMES = ("b", "a", "c")
+SMALL = Shape(4, 3, 50, 1)
+FIELDS = (
+    "trees", "height", "window", "seed", "layout", "names", "features", "thresholds", "masses", "levels", "quantiles",
+    "grid_rows", "learned", "epoch", "positions", "reading", "as_of",
+)  # fmt: skip
+
+
+def snapshot_of(shape: Shape = SMALL) -> Snapshot:
+    learning = Learning(shape, NAMES)
+    matrix = np.random.default_rng(1).random((shape.window, len(NAMES)))
+    learning.learn(matrix)
+    trees = learning.trees()
+    grid = Percentile.from_scores(trees.score(matrix))
+    return Snapshot(
+        shape, "f" * 12, NAMES, trees, grid, shape.window, learning.learned, 3, {1: 20, 0: 10}, {0: 2, 1: 3}, 1.7e9
+    )
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> Snapshot:
+    return snapshot_of()
+
+
+@pytest.fixture(scope="module")
+def sealed(snapshot: Snapshot) -> bytes:
+    return seal(snapshot, KEY)
+
+
+def forged(sealed: bytes, **changes: Any) -> bytes:
+    """A blob signed with the right key whose content is wrong."""
+    content = msgspec.msgpack.decode(sealed[len(MAGIC) + 32 :], strict=True)
+    for name, value in changes.items():
+        content[FIELDS.index(name)] = value
+    packed = msgspec.msgpack.encode(content)
+    return MAGIC + hmac.new(KEY, MAGIC + packed, hashlib.sha256).digest() + packed
+
+
+def test_opened_equals_sealed(snapshot: Snapshot, sealed: bytes) -> None:
+    opened = open_sealed(sealed, KEY)
+    for name in (
+        "shape",
+        "layout",
+        "names",
+        "grid_rows",
+        "learned",
+        "epoch",
+        "positions",
+        "reading",
+        "as_of",
+        "version",
+    ):
+        assert getattr(opened, name) == getattr(snapshot, name), name
+    for name in ("features", "thresholds", "masses"):
+        assert np.array_equal(getattr(opened.trees, name), getattr(snapshot.trees, name)), name
+    probe = np.random.default_rng(2).random((300, len(NAMES)))
+    assert opened.trees.score(probe).tolist() == snapshot.trees.score(probe).tolist()
+    assert opened.percentile.quantiles.tolist() == snapshot.percentile.quantiles.tolist()
+    assert seal(opened, KEY) == sealed
+
+
+def test_the_version_names_the_content(snapshot: Snapshot) -> None:
+    assert snapshot.version == replace(snapshot, positions={0: 10, 1: 20}).version
+    assert snapshot.version != replace(snapshot, learned=100).version
+    prefix, digest, suffix = snapshot.version.split("-")
+    assert (prefix, len(digest), suffix) == ("hst", 12, "uncalibrated")
+
+
+def test_the_default_model_is_well_below_the_limit() -> None:
+    assert len(seal(snapshot_of(Shape()), KEY)) < 150_000
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_flipped_bit_is_refused(sealed: bytes, data: st.DataObject) -> None:
+    bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
+    flipped = bytearray(sealed)
+    flipped[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(SnapshotRefused):
+        open_sealed(bytes(flipped), KEY)
+
+
+def test_another_key_a_cut_and_an_extended_blob_are_refused(sealed: bytes) -> None:
+    with pytest.raises(SnapshotRefused, match="signature"):
+        open_sealed(sealed, KEY + b"!")
+    for blob in (sealed[:-1], sealed + b"\0"):
+        with pytest.raises(SnapshotRefused, match="signature"):
+            open_sealed(blob, KEY)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_snapshot_are_refused(blob: bytes) -> None:
+    for candidate in (blob, MAGIC + blob):
+        with pytest.raises(SnapshotRefused):
+            open_sealed(candidate, KEY)
+
+
+def test_an_oversized_blob_is_refused_unread(sealed: bytes) -> None:
+    with pytest.raises(SnapshotRefused, match="limit"):
+        open_sealed(sealed + bytes(MAX_BYTES), KEY)
+
+
+def test_a_model_too_large_for_one_record_is_never_sealed() -> None:
+    big = Shape(100, 10, 10, 1)
+    assert not fits(big.trees, big.height)
+    with pytest.raises(SnapshotRefused, match="limit"):
+        seal(snapshot_of(big), KEY)
+
+
+def packed(*values: float, kind: str = "<f8") -> bytes:
+    return np.array(values, dtype=kind).tobytes()
+
+
+NODES = 4 * 15
+BRANCHES = 4 * 7
+WRONG: list[dict[str, Any]] = [
+    {"trees": 5},
+    {"trees": -1},
+    {"trees": 10**12},
+    {"trees": True},
+    {"height": 4},
+    {"height": 0},
+    {"height": 10**6},
+    {"window": 0},
+    {"window": 49},
+    {"layout": ""},
+    {"layout": "x" * 10_000},
+    {"layout": 7},
+    {"names": []},
+    {"names": ["a", "a", "b"]},
+    {"names": ["a", "b", ""]},
+    {"names": ["a"]},
+    {"features": packed(*[-1] * BRANCHES, kind="<i2")},
+    {"features": packed(*[3] * BRANCHES, kind="<i2")},
+    {"features": packed(*[0] * BRANCHES, kind="<i4")},
+    {"features": "text"},
+    {"thresholds": packed(*[math.nan] * BRANCHES)},
+    {"thresholds": packed(*[math.inf] * BRANCHES)},
+    {"thresholds": packed(*[0.5] * BRANCHES, kind="<f4")},
+    {"thresholds": packed(*[0.5] * BRANCHES) + b"\0"},
+    {"masses": packed(*[-1] * NODES, kind="<i4")},
+    {"masses": packed(*[50] * NODES, kind="<i4")},
+    {"masses": packed(*[50] * NODES, kind="<i8")},
+    {"levels": packed(0, 50, 100)},
+    {"levels": packed(0, 100), "quantiles": packed(0.2, 0.1)},
+    {"levels": packed(0, 100), "quantiles": packed(0.1, math.nan)},
+    {"levels": packed(0, 100), "quantiles": packed(0.1, math.inf)},
+    {"levels": b"", "quantiles": b""},
+    {"learned": 0},
+    {"learned": 51},
+    {"learned": -50},
+    {"epoch": -1},
+    {"epoch": 1.5},
+    {"grid_rows": -1},
+    {"positions": {-1: 0}},
+    {"positions": {0: -5}},
+    {"positions": {"0": 5}},
+    {"positions": [0]},
+    {"reading": {0: -1}},
+    {"as_of": math.nan},
+    {"as_of": math.inf},
+    {"as_of": None},
+]
+
+
+@pytest.mark.parametrize(
+    "changes", WRONG, ids=lambda changes: ",".join(f"{k}={str(v)[:16]}" for k, v in changes.items())
+)
+def test_signed_nonsense_is_refused(sealed: bytes, changes: dict[str, Any]) -> None:
+    assert forged(sealed) == sealed, "the forgery itself is sound"
+    with pytest.raises(SnapshotRefused, match="no sound model"):
+        open_sealed(forged(sealed, **changes), KEY)
+
+
+def test_a_longer_or_shorter_content_is_refused(sealed: bytes) -> None:
+    content = msgspec.msgpack.decode(sealed[len(MAGIC) + 32 :])
+    for wrong in (content[:-1], [*content, 1], dict(zip(FIELDS, content, strict=True))):
+        body = msgspec.msgpack.encode(wrong)
+        with pytest.raises(SnapshotRefused, match="no sound model"):
+            open_sealed(MAGIC + hmac.new(KEY, MAGIC + body, hashlib.sha256).digest() + body, KEY)
