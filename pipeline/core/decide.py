@@ -1,0 +1,171 @@
+"""From columns to decisions: what a policy makes of a poll's transactions.
+
+Rules look at whole columns; only transactions that something was found for are touched one by one. A decision depends
+on its own row and the policy, never on what else is in the poll.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import cached_property, reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+from msgspec import UNSET, UnsetType
+from numpy.typing import NDArray
+
+from pipeline.core.decision import APPROVE, Actions, Outcome, Reason, Scope, summarise
+from pipeline.core.policy import Policy
+from pipeline.core.rules import Columns
+
+MAX_REASONS = 5
+"""Reasons told with one decision."""
+
+TRANSACTION = ("approve", "step_up", "decline")
+CARD = ("none", "limit", "hold")
+CONTACT = ("none", "notify", "verify")
+QUEUE = ("none", "review")
+"""What can be asked for, the lighter first: of two, the heavier is done."""
+
+
+def merge(one: Actions, other: Actions) -> Actions:
+    """Part by part the heavier of both; the scopes of two card actions together (different ones make all)."""
+    return Actions(
+        max(one.transaction, other.transaction, key=TRANSACTION.index),
+        max(one.card, other.card, key=CARD.index),
+        max(one.contact, other.contact, key=CONTACT.index),
+        max(one.queue, other.queue, key=QUEUE.index),
+        _widest(one.scope, other.scope),
+    )
+
+
+def _widest(one: Scope | UnsetType, other: Scope | UnsetType) -> Scope | UnsetType:
+    if one is UNSET or one == other:
+        return other
+    return one if other is UNSET else "all"
+
+
+class _Finding(NamedTuple):
+    """What one combination of a threshold and rules amounts to; ``told``: reason codes and their figures, strongest
+    first."""
+
+    actions: Actions
+    outcome: Outcome
+    told: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class Verdicts:
+    """What is decided about ``n`` transactions.
+
+    ``outcome`` uint8[n], values of `Outcome`; ``alerted`` int64[k], the indices with an outcome from notify up, in
+    order; ``rule_hits``: how many transactions each rule hit, of the rules that hit any.
+    """
+
+    def __init__(
+        self, policy: Policy, columns: Columns, n: int, findings: Mapping[int, _Finding], rule_hits: dict[str, int]
+    ) -> None:
+        self._policy = policy
+        self._columns = columns
+        self._findings = findings
+        self.rule_hits = rule_hits
+        self.alerted = np.array(sorted(findings), dtype=np.int64)
+        self.outcome = np.zeros(n, dtype=np.uint8)
+        for index, finding in findings.items():
+            self.outcome[index] = finding.outcome
+
+    def actions(self, index: int) -> Actions:
+        """What each party is asked to do about the transaction at ``index``."""
+        finding = self._findings.get(index)
+        return APPROVE if finding is None else finding.actions
+
+    def reasons(self, index: int) -> list[Reason]:
+        """Strongest first: hard rules, other rules by the weight of their outcome, the threshold, then what explains
+        the score. No code twice, at most `MAX_REASONS`; none for an approved transaction."""
+        finding = self._findings.get(index)
+        if finding is None:
+            return []
+        codes: dict[str, tuple[str, ...]] = {}
+        for code, figures in (*finding.told, *self._explained[index]):
+            codes.setdefault(code, figures)
+        return [Reason(code, self._detail(index, figures)) for code, figures in list(codes.items())[:MAX_REASONS]]
+
+    @cached_property
+    def _explained(self) -> Mapping[int, Sequence[tuple[str, tuple[str, ...]]]]:
+        """Alerted index → the explaining reasons that hold, heaviest first."""
+        rows = self.alerted
+        explained: dict[int, list[tuple[str, tuple[str, ...]]]] = {index: [] for index in rows.tolist()}
+        names = frozenset[str]().union(*(each.rule.columns for each in self._policy.explanations))
+        taken = {name: self._columns[name][rows] for name in names}
+        for each in self._policy.explanations:
+            for index in rows[each.rule.hits(taken, len(rows))].tolist():
+                explained[index].append((each.reason, each.figures))
+        return explained
+
+    def _detail(self, index: int, figures: Sequence[str]) -> dict[str, Any] | None:
+        detail = {name: figure(self._columns[name][index]) for name in figures}
+        return {name: value for name, value in detail.items() if value is not None} or None
+
+
+def figure(value: Any) -> float | int | str | None:
+    """A column's value as people read it: whole numbers from 100 up, two decimals from 1 up, else three; None for a
+    missing one."""
+    if value is None or isinstance(value, str):
+        return value
+    number = float(value)
+    if not math.isfinite(number):
+        return None
+    size = abs(number)
+    rounded = round(number, 0 if size >= 100 else 2 if size >= 1 else 3)
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def decide(policy: Policy, columns: Columns, n: int, exempt: NDArray[np.bool_] | None = None) -> Verdicts:
+    """Decide ``n`` transactions. ``columns`` holds at least `Policy.columns` (forms as `Rule.hits` has them), each of
+    length n. ``exempt`` bool[n]: approved whatever the rules say (reversals, clearings, refunds, payments)."""
+    considered = None if exempt is None or not exempt.any() else ~exempt
+    rule_hits: dict[str, int] = {}
+    hit: dict[int, list[int]] = {}
+    for number, each in enumerate(policy.rules if n else ()):
+        rows = _rows(each.rule.hits(columns, n), considered)
+        if rows:
+            rule_hits[each.name] = len(rows)
+            for index in rows:
+                hit.setdefault(index, []).append(number)
+    levels = _levels(policy, columns, n, considered)
+    known: dict[tuple[int, ...], _Finding] = {}
+    findings: dict[int, _Finding] = {}
+    for index in hit.keys() | levels.keys():
+        combination = (levels.get(index, -1), *hit.get(index, ()))
+        finding = known.get(combination)
+        if finding is None:
+            finding = known[combination] = _finding(policy, *combination)
+        findings[index] = finding
+    return Verdicts(policy, columns, n, findings, rule_hits)
+
+
+def _rows(mask: NDArray[np.bool_], considered: NDArray[np.bool_] | None) -> list[int]:
+    if not np.count_nonzero(mask):
+        return []
+    rows: list[int] = np.flatnonzero(mask if considered is None else mask & considered).tolist()
+    return rows
+
+
+def _levels(policy: Policy, columns: Columns, n: int, considered: NDArray[np.bool_] | None) -> dict[int, int]:
+    """Index → number of the highest threshold reached, for those that reach one. A missing score reaches none."""
+    if not policy.thresholds or not n:
+        return {}
+    edges = [threshold.score for threshold in policy.thresholds]
+    score = columns["score"]
+    rows = _rows(np.greater_equal(score, edges[0]), considered)
+    return {index: bisect_right(edges, score[index]) - 1 for index in rows}
+
+
+def _finding(policy: Policy, level: int, *numbers: int) -> _Finding:
+    rules = sorted((policy.rules[number] for number in numbers), key=lambda rule: (not rule.hard, -rule.outcome))
+    every = [rule.actions for rule in rules]
+    told = [(rule.reason, rule.figures) for rule in rules]
+    if level >= 0:
+        every.append(policy.thresholds[level].actions)
+        told.append((policy.thresholds[level].reason, ()))
+    actions = reduce(merge, every)
+    return _Finding(actions, summarise(actions), tuple(told))

@@ -1,0 +1,243 @@
+"""A policy: what the bank does about a score and about what its rules find. Data, read from one TOML file.
+
+``[[threshold]]`` says what is done from a score upwards (the highest one reached counts), ``[[rule]]`` what is done
+where a SQL condition holds, ``[[reason]]`` which conditions help to explain, in words, why a transaction was found
+unusual; those never cause anything. A file that is wrong in any part is refused as a whole.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from pipeline.core.decision import Actions, Outcome, summarise
+from pipeline.core.rules import Rule, RuleError, Schema, compile_rule
+from pipeline.core.toml_text import FileError, TomlText
+
+MAX_FILE_CHARACTERS = 200_000
+MAX_THRESHOLDS = 10
+MAX_RULES = 200
+MAX_REASONS = 100
+MAX_FIGURES = 6
+"""Columns whose values go with one reason."""
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class PolicyError(FileError):
+    """Why a policy file is refused: ``file:line: what is wrong, what to do``."""
+
+
+class Threshold(NamedTuple):
+    """From ``score`` (0–1) up, ``actions``."""
+
+    score: float
+    actions: Actions
+    outcome: Outcome
+    reason: str
+
+
+class PolicyRule(NamedTuple):
+    """``hard``: told first, and not set aside by what a cardholder confirmed earlier. ``figures``: columns whose
+    values go with the reason."""
+
+    name: str
+    rule: Rule
+    actions: Actions
+    outcome: Outcome
+    reason: str
+    hard: bool
+    figures: tuple[str, ...]
+
+
+class Explanation(NamedTuple):
+    """A reason that holds where ``rule`` does; of several, those of greater ``weight`` are told."""
+
+    rule: Rule
+    reason: str
+    weight: float
+    figures: tuple[str, ...]
+
+
+class Policy(NamedTuple):
+    """``version``: the name and the beginning of the file's SHA-256. ``columns``: all that deciding looks at."""
+
+    name: str
+    version: str
+    thresholds: tuple[Threshold, ...]
+    rules: tuple[PolicyRule, ...]
+    explanations: tuple[Explanation, ...]
+    columns: frozenset[str]
+
+
+def parse_policy(text: str, filename: str, schema: Schema, known_words: Collection[str] | None = None) -> Policy:
+    """Read a policy. ``known_words``: the reason codes that words exist for (None: not checked). Raises `PolicyError`,
+    and nothing else, whatever the text."""
+    if len(text) > MAX_FILE_CHARACTERS:
+        raise PolicyError(f"{filename}:1: {len(text)} characters; a policy has at most {MAX_FILE_CHARACTERS}")
+    return _Reader(TomlText(text, filename, PolicyError), schema, known_words).policy()
+
+
+class _ThresholdTable(msgspec.Struct, forbid_unknown_fields=True):
+    score: float
+    actions: dict[str, Any]
+    reason: str
+
+
+class _RuleTable(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    when: str
+    actions: dict[str, Any]
+    reason: str
+    hard: bool = False
+    figures: list[str] = []
+
+
+class _ReasonTable(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
+    when: str
+    weight: float
+    figures: list[str] = []
+
+
+class _ActionsTable(Actions, frozen=True, forbid_unknown_fields=True):
+    """`Actions`, as strict as a file wants it."""
+
+
+_Table = TypeVar("_Table", _ThresholdTable, _RuleTable, _ReasonTable)
+_TableName = Literal["threshold", "rule", "reason"]
+_LIMITS: Mapping[str, int] = {"threshold": MAX_THRESHOLDS, "rule": MAX_RULES, "reason": MAX_REASONS}
+
+
+class _Reader:
+    """From tables to a policy; every complaint names its line."""
+
+    def __init__(self, file: TomlText, schema: Schema, known_words: Collection[str] | None) -> None:
+        self._file = file
+        self._schema = schema
+        self._known_words = known_words
+
+    def policy(self) -> Policy:
+        data = self._file.data
+        for key in data:
+            if key not in ("name", *_LIMITS):
+                self._file.fail(f"unknown entry {key!r}: a policy has name, [[threshold]], [[rule]] and [[reason]]",
+                                max(self._file.key(key), self._file.table(key, 0)))  # fmt: skip
+        name = data.get("name")
+        if not isinstance(name, str):
+            self._file.fail('the policy has no name: write name = "…" before the first table')
+        self._name(name, self._file.key("name"))
+        thresholds = self._thresholds(self._tables("threshold", _ThresholdTable))
+        rules = self._rules(self._tables("rule", _RuleTable))
+        explanations = self._explanations(self._tables("reason", _ReasonTable))
+        looked_at = [*(rule.rule.columns for rule in rules), *(each.rule.columns for each in explanations)]
+        told = [*(rule.figures for rule in rules), *(each.figures for each in explanations)]
+        columns = frozenset(["score"] if thresholds else []).union(*looked_at, *told)
+        digest = hashlib.sha256(self._file.text.encode()).hexdigest()
+        return Policy(name, f"{name}@{digest[:12]}", thresholds, rules, explanations, columns)
+
+    def _tables(self, name: _TableName, kind: type[_Table]) -> list[tuple[int, _Table]]:
+        given = self._file.data.get(name, [])
+        if not isinstance(given, list):
+            self._file.fail(f"{name} is a list of tables: begin each with [[{name}]]", self._file.key(name))
+        if len(given) > _LIMITS[name]:
+            self._file.fail(
+                f"{len(given)} [[{name}]] tables; a policy has at most {_LIMITS[name]}",
+                self._file.table(name, _LIMITS[name]),
+            )
+        tables = []
+        for index, table in enumerate(given):
+            line = self._file.table(name, index)
+            try:
+                tables.append((line, msgspec.convert(table, kind)))
+            except msgspec.ValidationError as error:
+                self._file.fail(f"[[{name}]]: {_plain(error)}", self._faulty(line, error))
+        return tables
+
+    def _faulty(self, line: int, error: msgspec.ValidationError) -> int:
+        named = re.search(r"at `\$\.(\w+)", str(error)) or re.search(r"unknown field `(\w+)`", str(error))
+        return self._file.key(named[1], line) if named else line
+
+    def _thresholds(self, tables: Sequence[tuple[int, _ThresholdTable]]) -> tuple[Threshold, ...]:
+        made: list[Threshold] = []
+        for line, table in tables:
+            place = self._file.key("score", line)
+            if not 0 < table.score <= 1:
+                self._file.fail(f"score = {table.score:g}: a probability above 0, up to 1", place)
+            actions, outcome = self._actions(table.actions, line)
+            self._code(table.reason, self._file.key("reason", line))
+            if made and table.score <= made[-1].score:
+                self._file.fail("thresholds go upwards: put this one before the one above it", place)
+            if made and outcome < made[-1].outcome:
+                self._file.fail(f"{outcome.name} is less than the {made[-1].outcome.name} of a lower score", place)
+            made.append(Threshold(table.score, actions, outcome, table.reason))
+        return tuple(made)
+
+    def _rules(self, tables: Sequence[tuple[int, _RuleTable]]) -> tuple[PolicyRule, ...]:
+        made: dict[str, PolicyRule] = {}
+        for line, table in tables:
+            place = self._file.key("name", line)
+            self._name(table.name, place)
+            if table.name in made:
+                self._file.fail(f"a second rule named {table.name}: names are counted under, give it its own", place)
+            self._code(table.reason, self._file.key("reason", line))
+            actions, outcome = self._actions(table.actions, line)
+            rule, figures = self._rule(table.when, line), self._figures(table.figures, line)
+            made[table.name] = PolicyRule(table.name, rule, actions, outcome, table.reason, table.hard, figures)
+        return tuple(made.values())
+
+    def _explanations(self, tables: Sequence[tuple[int, _ReasonTable]]) -> tuple[Explanation, ...]:
+        made = []
+        for line, table in tables:
+            self._code(table.code, self._file.key("code", line))
+            if not 0 < table.weight <= 100:
+                self._file.fail(f"weight = {table.weight:g}: above 0, up to 100", self._file.key("weight", line))
+            rule, figures = self._rule(table.when, line), self._figures(table.figures, line)
+            made.append(Explanation(rule, table.code, table.weight, figures))
+        return tuple(sorted(made, key=lambda explanation: -explanation.weight))
+
+    def _rule(self, when: str, table: int) -> Rule:
+        try:
+            return compile_rule(when, self._schema)
+        except RuleError as error:
+            self._file.fail(
+                f"when: {error.message}, at {error.piece!r}", self._file.value("when", table) + error.line - 1
+            )
+
+    def _figures(self, figures: Sequence[str], table: int) -> tuple[str, ...]:
+        place = self._file.key("figures", table)
+        if len(figures) > MAX_FIGURES:
+            self._file.fail(f"{len(figures)} figures; a reason has at most {MAX_FIGURES}", place)
+        for name in figures:
+            if name not in self._schema:
+                self._file.fail(f"figures: unknown column {name!r}", place)
+        return tuple(figures)
+
+    def _actions(self, table: Mapping[str, Any], line: int) -> tuple[Actions, Outcome]:
+        place = self._file.key("actions", line)
+        try:
+            actions: Actions = msgspec.convert(table, _ActionsTable)
+        except msgspec.ValidationError as error:
+            self._file.fail(f"actions: {_plain(error)}", place)
+        if actions.card == "none" and actions.scope is not msgspec.UNSET:
+            self._file.fail("actions: scope goes with card = limit or hold", place)
+        outcome = summarise(actions)
+        if outcome is Outcome.approve:
+            self._file.fail("actions: nothing is done; give at least one of transaction, card, contact, queue", place)
+        scope = "all" if actions.card != "none" and actions.scope is msgspec.UNSET else actions.scope
+        return Actions(actions.transaction, actions.card, actions.contact, actions.queue, scope), outcome
+
+    def _name(self, name: str, line: int) -> None:
+        if not NAME.fullmatch(name):
+            self._file.fail(f"{name[:80]!r} is no name: a–z first, then a–z, 0–9, _ (at most 64)", line)
+
+    def _code(self, code: str, line: int) -> None:
+        self._name(code, line)
+        if self._known_words is not None and code not in self._known_words:
+            self._file.fail(f"no words for {code}: add it to reasons.toml of every language", line)
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """msgspec's sentence for people who write TOML."""
+    return re.sub(r" - at `\$\.?(\w*)`", lambda at: f" ({at[1]})" if at[1] else "", str(error)).replace("`", "")
