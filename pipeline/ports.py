@@ -7,39 +7,16 @@ partition goes. It never sees Kafka, Redis or HTTP.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from pipeline.core.topics import Outgoing as Outgoing
+from pipeline.core.topics import Record as Record
 from pipeline.core.topics import Topic
 
 MAX_POLL_RECORDS = 2_000
 """The most records a poll carries, over all its partitions."""
 
 
-class Record(Protocol):
-    """One record of a log. ``timestamp`` is the log's own, in milliseconds. (aiokafka's ConsumerRecord is one.)"""
-
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
 Poll = Mapping[int, Sequence[Record]]
 """Partition number → its records, in offset order without holes."""
-
-
-class Outgoing(NamedTuple):
-    """One record to append."""
-
-    key: bytes | None
-    value: bytes
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Log(Protocol):
@@ -148,3 +125,181 @@ class Clock(Protocol):
     """Wall time, unix seconds."""
 
     def now(self) -> float: ...
+
+
+# --- Contact
+
+
+class CallOrder(NamedTuple):
+    """One call to be made. ``key`` makes it the same call however often it is ordered; ``to`` is E.164;
+    ``reference`` names the alerts it asks about."""
+
+    key: str
+    to: str
+    language: str
+    say: str
+    voicemail: str
+    thanks_yes: str
+    thanks_no: str
+    reference: Sequence[str]
+    ring_s: float
+
+
+class CallAccepted(NamedTuple):
+    """The provider has the call, under its own name for it."""
+
+    call: str
+
+
+class CallRefused(NamedTuple):
+    """The provider certainly did not take the call. ``permanent``: it never will."""
+
+    permanent: bool
+    reason: str
+
+
+class CallUnknown(NamedTuple):
+    """No usable answer: the provider may or may not have the call."""
+
+    reason: str
+
+
+class CallAbsent(NamedTuple):
+    """The provider never had a call of this key."""
+
+
+class CallReport(NamedTuple):
+    """What the provider says about a call. ``status``: queued, ringing, answered (it goes on); completed (with the
+    ``digits`` pressed), busy, no_answer, failed, hung_up, voicemail (it is over)."""
+
+    key: str
+    call: str
+    status: str
+    digits: str | None = None
+
+
+class Provider(Protocol):
+    """Who makes the calls. Neither method raises for a provider that is away."""
+
+    async def place(self, call: CallOrder) -> CallAccepted | CallRefused | CallUnknown: ...
+
+    async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
+        """What became of the call of this key."""
+
+
+class ReadUpTo(NamedTuple):
+    """How far a partition of ``decisions`` is taken in: the log offset to read next, and the lowest source offset
+    that is no repeat."""
+
+    log_next: int
+    source_next: int
+
+
+class Move(NamedTuple):
+    """A partition's position going from ``before`` (None: never stored) to ``after``."""
+
+    partition: int
+    before: ReadUpTo | None
+    after: ReadUpTo
+
+
+class OutboxEntry(NamedTuple):
+    """A record to publish, at least once, under a deterministic ``id``. With ``numbered`` the value holds
+    ``"sequence":0``, replaced in the accepting step by the next number of the card."""
+
+    id: str
+    topic: str
+    key: str
+    value: bytes
+    numbered: bool = False
+
+
+class Change(NamedTuple):
+    """One conversation's new form. ``version``: as it was read, 0 for a new one. ``open``: it is the card's open
+    conversation. ``alerts``: those it takes in by this change."""
+
+    contact: str
+    card: str
+    customer: str | None
+    version: int
+    value: bytes
+    due_ms: int | None
+    open: bool
+    alerts: Sequence[str] = ()
+    outbox: Sequence[OutboxEntry] = ()
+
+
+class Kept(NamedTuple):
+    """A conversation as stored, with the customer's record beside it if it was asked for and there is one."""
+
+    contact: str
+    version: int
+    value: bytes
+    customer: bytes | None = None
+
+
+class Asked(NamedTuple):
+    """One alert to look up: its card, its customer if the decision names one, its id."""
+
+    card: str
+    customer: str | None
+    alert: str
+
+
+class Seen(NamedTuple):
+    """What the store knows about an alert: the card's open conversation, whether the alert was taken in before, whose
+    card it is and that customer's record."""
+
+    open: Kept | None
+    known: bool
+    customer: str | None
+    record: bytes | None
+
+
+class Committed(NamedTuple):
+    """Outcome of a commit. "changed": a conversation is no longer as read, read again. "moved": the partition's
+    position is another's, its owner must load it anew. "already": this very move is stored. ``outbox``: on "stored"
+    the entries as they will be published, numbers in place."""
+
+    outcome: Literal["stored", "changed", "moved", "already"]
+    outbox: Sequence[OutboxEntry] = ()
+
+
+class DirectoryEntry(NamedTuple):
+    """One customer of the directory. ``record``: JSON, None to erase it; ``cards``: whose holder they are."""
+
+    customer: str
+    record: bytes | None
+    cards: Sequence[str] = ()
+
+
+class ContactStore(Protocol):
+    """Where conversations, their schedule, the outbox and the customers' directory outlive the process. Each method is
+    one atomic step; each may raise `StoreDown`. Times are unix milliseconds of the caller's clock."""
+
+    async def position(self, partition: int) -> ReadUpTo | None: ...
+
+    async def look(self, asked: Sequence[Asked]) -> Sequence[Seen]: ...
+
+    async def commit(
+        self, changes: Sequence[Change], now_ms: int, lease_ms: int, keep_ms: int, move: Move | None = None
+    ) -> Committed:
+        """All or nothing. The outbox entries belong to the caller for ``lease_ms``, then to whoever asks; ended
+        conversations and alerts taken in are remembered for ``keep_ms``."""
+
+    async def conversation(self, contact: str) -> Kept | None: ...
+
+    async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
+        """Conversations whose time has come, leased: they come due again when the lease ends, unless changed."""
+
+    async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
+        """Entries whose lease ended, oldest first, leased anew."""
+
+    async def published(self, ids: Sequence[str]) -> None:
+        """These entries are acknowledged by the log: forget them."""
+
+    async def put_customers(self, entries: Sequence[DirectoryEntry]) -> None:
+        """Write customers' records and which cards are theirs, in this order."""
+
+    async def open_count(self) -> int:
+        """Conversations open now, over all workers."""

@@ -13,7 +13,7 @@ PREFIX = "CARDWATCH_"
 class Settings(BaseSettings):
     """Where the servers are, and what is common to all roles. A role's own settings extend this class."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     kafka_bootstrap: str = "localhost:9092"
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     token_key: SecretStr | None = None
     snapshot_key: SecretStr | None = None
     metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65_000)
+    """None: the role's own default (scorer 9120, …); a worker adds its number."""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -4,7 +4,8 @@ Names are what other teams' programs are written against; an installation may pu
 (``CARDWATCH_TOPIC_PREFIX``), so that two can share servers.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 DEFAULT_PARTITIONS = 6
 MAX_RECORD_BYTES = 900_000
@@ -56,3 +57,28 @@ TOPICS = (
     ANSWERS,
     DEAD_LETTERS,
 )
+
+
+class Record(Protocol):
+    """One record of a log. ``timestamp`` is the log's own, in milliseconds. (aiokafka's ConsumerRecord is one.)"""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Outgoing(NamedTuple):
+    """One record to append."""
+
+    key: bytes | None
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()

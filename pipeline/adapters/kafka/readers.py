@@ -1,0 +1,122 @@
+"""Readers beside the one-event-per-poll worker: all partitions for one process, or a share of them in a group.
+
+`KafkaReader` assigns itself every partition and keeps its own positions (learner, desk). `GroupReader` shares a topic
+among the workers of a role, hands over whole polls and commits when they are handled, so its handlers see a record at
+least once and must not mind a repeat (customers' directory, answers).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, KafkaError
+
+from pipeline.adapters.kafka.connection import client_arguments
+from pipeline.core.topics import Topic
+from pipeline.ports import MAX_POLL_RECORDS, Poll, Record
+from pipeline.settings import Settings
+
+FETCH_WAIT_MS = 50
+RETRY_S = 1.0
+Handler = Callable[[Sequence[Record]], Awaitable[None]]
+log = structlog.get_logger()
+
+
+class KafkaReader:
+    """The Reader port: every partition of one topic, from positions of the caller's choosing."""
+
+    def __init__(self, settings: Settings, topic: Topic) -> None:
+        self._topic = settings.topic_prefix + topic.name
+        self._arguments = client_arguments(settings)
+        self._consumer: Any = None
+
+    async def start(self, positions: Mapping[int, int] | None = None) -> Sequence[int]:
+        consumer = AIOKafkaConsumer(
+            **self._arguments,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_poll_records=MAX_POLL_RECORDS,
+        )
+        self._consumer = consumer  # `stop` ends it, also when this start goes no further
+        await consumer.start()
+        numbers = await self._partitions()
+        mine = [TopicPartition(self._topic, number) for number in numbers]
+        consumer.assign(mine)
+        beginnings = await consumer.beginning_offsets(mine)
+        for partition in mine:
+            wanted = (positions or {}).get(partition.partition, 0)
+            consumer.seek(partition, max(wanted, beginnings[partition]))
+        return numbers
+
+    async def _partitions(self) -> list[int]:
+        """Asks until the cluster knows the topic: a reader may start before whoever creates it."""
+        while True:
+            await self._consumer._client.force_metadata_update()
+            found = self._consumer._client.cluster.partitions_for_topic(self._topic)
+            if not found:
+                self._consumer._client.add_topic(self._topic)
+                await asyncio.sleep(RETRY_S / 4)
+                continue
+            return sorted(found)
+
+    async def ends(self) -> dict[int, int]:
+        offsets = await self._consumer.end_offsets(self._consumer.assignment())
+        return {partition.partition: offset for partition, offset in offsets.items()}
+
+    async def poll(self, timeout_s: float) -> Poll:
+        found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=MAX_POLL_RECORDS)
+        return {partition.partition: records for partition, records in found.items() if records}
+
+    async def stop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
+
+
+class GroupReader:
+    """One topic shared by a role's workers; `run` until ``stop`` is set."""
+
+    def __init__(self, settings: Settings, topic: Topic, group: str, handler: Handler) -> None:
+        self._name = topic.name
+        self._topic = settings.topic_prefix + topic.name
+        self._group = f"{settings.topic_prefix}{group}-{topic.name}"
+        self._arguments = client_arguments(settings)
+        self._handler = handler
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Handle polls; after an error of the broker or the handler, begin again at the last commit."""
+        while not stop.is_set():
+            try:
+                await self._consume(stop)
+            except (KafkaError, OSError) as error:
+                log.warning("reader starts again", topic=self._name, error=repr(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _consume(self, stop: asyncio.Event) -> None:
+        consumer = AIOKafkaConsumer(
+            self._topic,
+            **self._arguments,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_000,
+            max_poll_records=MAX_POLL_RECORDS,
+        )
+        await consumer.start()
+        try:
+            while not stop.is_set():
+                found = await consumer.getmany(timeout_ms=200, max_records=MAX_POLL_RECORDS)
+                for records in found.values():
+                    await self._handler(records)
+                if found:
+                    try:
+                        await consumer.commit()
+                    except CommitFailedError:
+                        log.info("a rebalance came first: the new owner reads these again", topic=self._name)
+        finally:
+            await consumer.stop()

@@ -1,0 +1,137 @@
+"""One role's worker: a Faust application that hands polls of one topic to the role, and a watchdog beside it."""
+
+import asyncio
+import tempfile
+from typing import Any
+
+import faust
+import structlog
+from yarl import URL
+
+from pipeline.adapters.kafka.connection import faust_credentials
+from pipeline.adapters.kafka.polling import EXIT_CRASHED, PassThrough, PollConsumer, PollTransport, end_process
+from pipeline.adapters.kafka.watchdog import Watchdog
+from pipeline.core.topics import Topic
+from pipeline.ports import MAX_POLL_RECORDS, PolledRole
+from pipeline.settings import Settings
+
+SESSION_S = 6.0
+HEARTBEAT_S = 1.0
+REBALANCE_S = 30.0
+REQUEST_S = 90.0
+"""Faust refuses a session longer than this; it also bounds its recovery."""
+STREAM_BUFFER = 4
+"""Never filled: one event is under way at a time. A full buffer would stall the fetch loop for a second."""
+
+log = structlog.get_logger()
+
+
+class FaustApp(faust.App):
+    """Faust's application; a stop drains the poll in flight before the consumer leaves the group."""
+
+    async def on_stop(self) -> None:
+        if isinstance(self.consumer, PollConsumer):
+            await self.consumer.drain("stop")
+        await super().on_stop()
+
+
+class Worker:
+    """Runs ``role`` on its share of ``topic``'s partitions until `stop`.
+
+    ``name`` is the consumer group; `lag` and `loading` serve metrics and readiness.
+    """
+
+    def __init__(self, settings: Settings, topic: Topic, name: str, role: PolledRole) -> None:
+        self.role = role
+        self._settings = settings
+        self._topic = settings.topic_prefix + topic.name
+        self._group = f"{settings.topic_prefix}{name}"
+        self._app = self._build()
+        self._watchdog = Watchdog()
+        self._observer: asyncio.Task[None] | None = None
+        self.lag: dict[int, int] = {}
+
+    def _build(self) -> FaustApp:
+        broker = f"kafka://{self._settings.kafka_bootstrap.replace(',', ';kafka://')}"
+        app = FaustApp(
+            self._group,
+            broker=broker,
+            broker_credentials=faust_credentials(self._settings),
+            broker_session_timeout=SESSION_S,
+            broker_heartbeat_interval=HEARTBEAT_S,
+            broker_rebalance_timeout=REBALANCE_S,
+            broker_request_timeout=REQUEST_S,
+            broker_max_poll_records=MAX_POLL_RECORDS,
+            consumer_auto_offset_reset="earliest",  # positions are sought and checked by ourselves
+            consumer_group_instance_id=None,
+            topic_disable_leader=True,
+            stream_buffer_maxsize=STREAM_BUFFER,
+            stream_wait_empty=False,
+            store="memory://",
+            web_enabled=False,
+            worker_redirect_stdouts=False,
+            datadir=tempfile.mkdtemp(prefix="cardwatch-"),
+        )
+        app.transport = PollTransport(
+            [URL(url) for url in broker.replace("kafka://", "aiokafka://").split(";")],
+            app,
+            app.loop,
+            role=self.role,
+            topic=self._topic,
+        )
+        source = app.topic(self._topic, schema=PassThrough(), acks=False)
+        role = self.role
+
+        @app.agent(source, name=f"{self._group}.polled")  # type: ignore[untyped-decorator]  # Faust has no types
+        async def polled(stream: Any) -> None:
+            async for handed in stream.noack():
+                if handed.dropped or handed.done.done():
+                    continue
+                handed.started = True
+                try:
+                    await role.polled(handed.poll)
+                except BaseException as error:
+                    log.exception("a poll could not be handled")
+                    end_process(EXIT_CRASHED, "starting again from the last checkpoint", error=repr(error))
+                handed.finish()
+
+        return app
+
+    @property
+    def consumer(self) -> PollConsumer:
+        consumer = self._app.consumer
+        assert isinstance(consumer, PollConsumer)
+        return consumer
+
+    def ready(self) -> bool:
+        """True when every partition that is ours is loaded."""
+        consumer = self.consumer
+        return consumer.open and not consumer.loading
+
+    async def start(self) -> None:
+        await self._app.start()
+        self._watchdog.start()
+        self._observer = asyncio.create_task(self._observe())
+
+    async def _observe(self) -> None:
+        """Once a second: how far behind, for metrics; every few seconds: tell lag tools; and feed the watchdog."""
+        count = 0
+        while True:
+            await asyncio.sleep(1.0)
+            count += 1
+            consumer = self.consumer
+            try:
+                self.lag = await asyncio.wait_for(consumer.lag(), 10)
+                behind = sum(self.lag.values())
+                if count % 5 == 0 and consumer.open:
+                    await consumer.commit_positions()
+            except Exception as error:
+                log.info("the broker did not tell how far behind we are", error=repr(error))
+                behind = 0
+            self._watchdog.beat(consumer.handled, behind, waiting=bool(consumer.loading))
+
+    async def stop(self) -> None:
+        self._watchdog.stop()
+        if self._observer is not None:
+            self._observer.cancel()
+        await self._app.stop()

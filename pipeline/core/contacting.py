@@ -1,0 +1,209 @@
+"""What the names in the verification table mean: the records that leave when a transition is made.
+
+Each effect is a record for a topic, or the order to call. Identities are derived from the conversation, so that a
+record published twice is recognisably the same one. Card commands leave here without their number (sequence 0): the
+store allots it in the step that accepts the transition.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from pipeline.core.conversation import (
+    CALL_CLASS,
+    CHANNEL,
+    Alert,
+    Answered,
+    Conversation,
+    Ended,
+    Event,
+    NoPhone,
+    Raised,
+    Refused,
+)
+from pipeline.core.records import Answer, CardCommand, ContactStep, Label, Step
+
+EffectName = Literal[
+    "command", "hold_again", "release", "block", "labels", "answer", "call",
+    "planned", "planned_again", "sending", "accepted", "failed", "unknown", "answered", "completed", "escalated",
+    "expired", "cancelled",
+]  # fmt: skip
+
+
+class Call(NamedTuple):
+    """The order to ring the customer now, for attempt ``attempt`` of the conversation."""
+
+    attempt: int
+
+
+Effect = CardCommand | Label | ContactStep | Answer | Call
+
+
+class Scene(NamedTuple):
+    """A transition as it is made."""
+
+    before: Conversation
+    after: Conversation
+    event: Event
+    now_ms: int
+
+
+def rfc3339(at_ms: int) -> str:
+    """Unix milliseconds as RFC 3339 in UTC, millisecond precision."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def carried_out(names: Iterable[EffectName], scene: Scene) -> tuple[Effect, ...]:
+    """The effects that ``names`` stand for, in their order."""
+    return tuple(effect for name in names for effect in EFFECTS[name](scene))
+
+
+def _step(
+    scene: Scene, step: Step, alert: str | None = None, *, reason: str | None = None, of_attempt: bool = True
+) -> ContactStep:
+    after = scene.after
+    event = scene.event
+    attempt = getattr(event, "attempt", None) or after.attempt or None
+    first = after.attempts[attempt - 1].covers[0] if attempt and after.attempts[attempt - 1].covers else None
+    subject = alert or first or after.alerts[0].id
+    return ContactStep(
+        contact=after.id,
+        subject={"alert": subject},
+        customer=after.customer,
+        class_=CALL_CLASS,
+        step=step,
+        time=rfc3339(scene.now_ms),
+        channel=CHANNEL if of_attempt else None,
+        attempt=attempt if of_attempt else None,
+        reason=reason,
+        answer=event.word if isinstance(event, Answered) else None,
+        policy_version=next((known.policy_version for known in after.alerts if known.id == subject), None),
+    )
+
+
+def _command(
+    scene: Scene, command: Literal["hold", "release", "block", "limit"], alert: Alert, reason: str
+) -> CardCommand:
+    again = ":again" if reason == "no_after_yes" else ""
+    return CardCommand(
+        id=f"{scene.after.id}:{command}:{alert.id}{again}",
+        card=scene.after.card,
+        sequence=0,
+        command=command,
+        scope=alert.scope if command in ("hold", "limit") else "all",
+        alert=alert.id,
+        reason=reason,
+    )
+
+
+def _spoken(scene: Scene) -> list[Alert]:
+    """The alerts whose verdict this transition sets."""
+    before = {alert.id: alert.verdict for alert in scene.before.alerts}
+    return [alert for alert in scene.after.alerts if alert.verdict != before.get(alert.id)]
+
+
+def _on_alert(scene: Scene) -> Iterable[Effect]:
+    event = scene.event
+    assert isinstance(event, Raised)
+    if event.alert.command != "none":
+        yield _command(scene, event.alert.command, event.alert, "suspected_fraud")
+
+
+def _planned(scene: Scene) -> Iterable[Effect]:
+    event = scene.event
+    assert isinstance(event, Raised)
+    joined = "joined" if scene.before.alerts else None
+    yield _step(scene, "planned", event.alert.id, reason=joined, of_attempt=False)
+
+
+def _hold_again(scene: Scene) -> Iterable[Effect]:
+    yield _command(scene, "hold", scene.after.alerts[0], "no_after_yes")
+
+
+def _release(scene: Scene) -> Iterable[Effect]:
+    yield _command(scene, "release", scene.after.alerts[0], "cardholder_yes")
+
+
+def _block(scene: Scene) -> Iterable[Effect]:
+    spoken = _spoken(scene) or scene.after.alerts
+    yield _command(scene, "block", spoken[0], "cardholder_no")
+
+
+def _labels(scene: Scene) -> Iterable[Effect]:
+    for alert in _spoken(scene):
+        yield Label(
+            transaction=alert.id,
+            card=scene.after.card,
+            fraud=alert.verdict == "fraud",
+            source="cardholder",
+            time=rfc3339(scene.now_ms),
+        )
+
+
+def _answer(scene: Scene) -> Iterable[Effect]:
+    event = scene.event
+    assert isinstance(event, Answered)
+    if event.ours:
+        yield Answer(
+            contact=scene.after.id,
+            answer=event.word,
+            channel=event.channel,
+            assurance=event.assurance,
+            time=rfc3339(scene.now_ms),
+            attempt=event.attempt,
+        )
+
+
+def _call(scene: Scene) -> Iterable[Effect]:
+    yield Call(scene.after.attempt)
+
+
+def _completed(scene: Scene) -> Iterable[Effect]:
+    """One for each alert that is settled now; for the first alert if all were settled before."""
+    reason = scene.after.state
+    for alert in _spoken(scene) or scene.after.alerts[:1]:
+        yield _step(scene, "completed", alert.id, reason=reason)
+
+
+def why_escalated(scene: Scene) -> str:
+    """In one word, why people take over."""
+    match scene.event:
+        case Raised(cannot_call=reason):
+            return reason or "with_people"
+        case NoPhone(reason=reason) | Ended(reason=reason) | Refused(reason=reason):
+            return reason
+        case Answered(word=word):
+            return "no_after_yes" if word == "no" else f"answer_{word}"
+    return "calls_used_up" if scene.before.state == "planned" else "provider_silent"
+
+
+def _reason(event: Event) -> str:
+    return event.reason if isinstance(event, Ended | Refused) else "lost"
+
+
+EFFECTS: dict[EffectName, Callable[[Scene], Iterable[Effect]]] = {
+    "command": _on_alert,
+    "hold_again": _hold_again,
+    "release": _release,
+    "block": _block,
+    "labels": _labels,
+    "answer": _answer,
+    "call": _call,
+    "planned": _planned,
+    "planned_again": lambda scene: [
+        _step(
+            scene, "planned", reason="new_question" if isinstance(scene.event, Answered) else "retry", of_attempt=False
+        )
+    ],
+    "sending": lambda scene: [_step(scene, "sending")],
+    "accepted": lambda scene: [_step(scene, "accepted")],
+    "failed": lambda scene: [_step(scene, "failed", reason=_reason(scene.event))],
+    "unknown": lambda scene: [_step(scene, "unknown", reason="provider_silent")],
+    "answered": lambda scene: [_step(scene, "answered")],
+    "completed": _completed,
+    "escalated": lambda scene: [
+        _step(scene, "escalated", reason=why_escalated(scene), of_attempt=bool(scene.after.attempts))
+    ],
+    "cancelled": lambda scene: [_step(scene, "cancelled", reason="no_channel_for_notices", of_attempt=False)],
+    "expired": lambda scene: [_step(scene, "expired", reason="nobody_took_over", of_attempt=False)],
+}

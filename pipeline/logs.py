@@ -1,0 +1,36 @@
+"""Logging for every process: structlog to stderr, text for people or JSON for machines.
+
+Libraries' own loggers are let through from warnings up: Faust and aiokafka tell every step of a rebalance.
+"""
+
+import logging
+import sys
+
+import structlog
+
+from pipeline.settings import Settings
+
+
+def set_up(settings: Settings, role: str) -> None:
+    """Configure once per process; every line names the role."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    logging.basicConfig(
+        stream=sys.stderr, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s"
+    )
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(role=role)
