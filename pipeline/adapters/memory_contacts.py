@@ -1,0 +1,134 @@
+"""The contact store in memory: the same steps as the Redis one, for tests and trials in one process.
+
+Each method runs without a pause in between, so each is as atomic as a Lua step. Nothing expires.
+"""
+
+from collections.abc import Sequence
+
+from pipeline.ports import Asked, Change, Committed, DirectoryEntry, Kept, Move, OutboxEntry, ReadUpTo, Seen
+
+
+class MemoryContactStore:
+    """A ContactStore. Share one object between workers to share the store."""
+
+    def __init__(self) -> None:
+        self.positions: dict[int, ReadUpTo] = {}
+        self.kept: dict[str, Kept] = {}
+        self.owner: dict[str, str | None] = {}
+        self.open: dict[str, str] = {}
+        self.alerts: set[str] = set()
+        self.due: dict[str, int] = {}
+        self.outbox: dict[str, OutboxEntry] = {}
+        self.outbox_due: dict[str, int] = {}
+        self.sequences: dict[str, int] = {}
+        self.customers: dict[str, bytes] = {}
+        self.holders: dict[str, str] = {}
+        self.cards: dict[str, Sequence[str]] = {}
+
+    async def position(self, partition: int) -> ReadUpTo | None:
+        return self.positions.get(partition)
+
+    async def look(self, asked: Sequence[Asked]) -> Sequence[Seen]:
+        return [self._seen(one) for one in asked]
+
+    def _seen(self, asked: Asked) -> Seen:
+        customer = asked.customer or self.holders.get(asked.card)
+        contact = self.open.get(asked.card)
+        return Seen(
+            self.kept[contact] if contact else None,
+            f"{asked.card}\n{asked.alert}" in self.alerts,
+            customer,
+            self.customers.get(customer) if customer else None,
+        )
+
+    async def commit(
+        self, changes: Sequence[Change], now_ms: int, lease_ms: int, keep_ms: int, move: Move | None = None
+    ) -> Committed:
+        if move is not None:
+            stored = self.positions.get(move.partition)
+            if stored == move.after:
+                return Committed("already")
+            if stored != move.before:
+                return Committed("moved")
+        if any(self._is_stale(change) for change in changes):
+            return Committed("changed")
+        if move is not None:
+            self.positions[move.partition] = move.after
+        return Committed("stored", [entry for change in changes for entry in self._apply(change, now_ms, lease_ms)])
+
+    def _is_stale(self, change: Change) -> bool:
+        kept = self.kept.get(change.contact)
+        if change.version != (kept.version if kept else 0):
+            return True
+        if change.version == 0 and change.open and change.card in self.open:
+            return True
+        return any(f"{change.card}\n{alert}" in self.alerts for alert in change.alerts)
+
+    def _apply(self, change: Change, now_ms: int, lease_ms: int) -> list[OutboxEntry]:
+        self.kept[change.contact] = Kept(change.contact, change.version + 1, change.value)
+        self.owner[change.contact] = change.customer
+        if change.due_ms is None:
+            self.due.pop(change.contact, None)
+        else:
+            self.due[change.contact] = change.due_ms
+        if change.open:
+            self.open.setdefault(change.card, change.contact)
+        elif self.open.get(change.card) == change.contact:
+            del self.open[change.card]
+        self.alerts.update(f"{change.card}\n{alert}" for alert in change.alerts)
+        entries = [self._numbered(entry, now_ms) for entry in change.outbox]
+        for entry in entries:
+            self.outbox[entry.id] = entry
+            self.outbox_due[entry.id] = now_ms + lease_ms
+        return entries
+
+    def _numbered(self, entry: OutboxEntry, now_ms: int) -> OutboxEntry:
+        if not entry.numbered:
+            return entry
+        number = max(self.sequences.get(entry.key, 0) + 1, now_ms)
+        self.sequences[entry.key] = number
+        return entry._replace(value=entry.value.replace(b'"sequence":0', b'"sequence":%d' % number, 1), numbered=False)
+
+    async def conversation(self, contact: str) -> Kept | None:
+        kept = self.kept.get(contact)
+        return kept._replace(customer=self._record_of(contact)) if kept else None
+
+    def _record_of(self, contact: str) -> bytes | None:
+        customer = self.owner.get(contact)
+        return self.customers.get(customer) if customer else None
+
+    async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
+        ripe = sorted((at, contact) for contact, at in self.due.items() if at <= now_ms)[:limit]
+        for _, contact in ripe:
+            self.due[contact] = now_ms + lease_ms
+        return [self.kept[contact]._replace(customer=self._record_of(contact)) for _, contact in ripe]
+
+    async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
+        ripe = sorted((at, name) for name, at in self.outbox_due.items() if at <= now_ms)[:limit]
+        for _, name in ripe:
+            self.outbox_due[name] = now_ms + lease_ms
+        return [self.outbox[name] for _, name in ripe]
+
+    async def published(self, ids: Sequence[str]) -> None:
+        for name in ids:
+            self.outbox.pop(name, None)
+            self.outbox_due.pop(name, None)
+
+    async def put_customers(self, entries: Sequence[DirectoryEntry]) -> None:
+        for entry in entries:
+            self._put(*entry)
+
+    def _put(self, customer: str, record: bytes | None, cards: Sequence[str]) -> None:
+        for card in self.cards.pop(customer, ()):
+            if self.holders.get(card) == customer:
+                del self.holders[card]
+        if record is None:
+            self.customers.pop(customer, None)
+            return
+        self.customers[customer] = record
+        self.cards[customer] = tuple(cards)
+        for card in cards:
+            self.holders[card] = customer
+
+    async def open_count(self) -> int:
+        return len(self.open)

@@ -1,0 +1,147 @@
+"""Conversations, their schedule, the outbox and the customers' directory in Redis.
+
+What may happen to a conversation is decided in the core; here a change is only compared with what it was read from and
+written with all that belongs to it, in one Lua step. Use a server with ``appendfsync always`` and ``noeviction``: what
+this store forgets, a customer may be asked twice. Keys are made inside the scripts from the installation's prefix, so
+the server must not be a sharded cluster.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, cast
+
+import msgspec
+from redis.asyncio import Redis
+
+from pipeline.adapters.redis.connection import store_down_as_such
+from pipeline.adapters.redis.contacts_lua import (
+    CLAIM,
+    COMMIT,
+    CONVERSATION,
+    LOOK,
+    PUBLISHED,
+    PUT_CUSTOMERS,
+    UNPUBLISHED,
+)
+from pipeline.ports import Asked, Change, Committed, DirectoryEntry, Kept, Move, OutboxEntry, ReadUpTo, Seen
+
+_pack = msgspec.msgpack.encode
+_MARK = b'"sequence":0'
+
+
+class RedisContactStore:
+    """The ContactStore port. Every method raises `StoreDown` while the server does not answer."""
+
+    def __init__(self, client: Redis, prefix: str = "") -> None:
+        self._redis = client
+        self._prefix = f"{prefix}contact:"
+        self._look = client.register_script(LOOK)
+        self._commit = client.register_script(COMMIT)
+        self._conversation = client.register_script(CONVERSATION)
+        self._claim = client.register_script(CLAIM)
+        self._unpublished = client.register_script(UNPUBLISHED)
+        self._published = client.register_script(PUBLISHED)
+        self._put_customers = client.register_script(PUT_CUSTOMERS)
+
+    async def _run(self, script: Any, *args: bytes | str | int) -> Any:
+        with store_down_as_such():
+            return await script(keys=[self._prefix], args=args)
+
+    async def position(self, partition: int) -> ReadUpTo | None:
+        with store_down_as_such():
+            answer = self._redis.hget(f"{self._prefix}positions", str(partition))
+            stored = cast("bytes | None", await cast(Awaitable[Any], answer))
+        if stored is None:
+            return None
+        log_next, source_next = stored.split(b":")
+        return ReadUpTo(int(log_next), int(source_next))
+
+    async def look(self, asked: Sequence[Asked]) -> Sequence[Seen]:
+        answer = await self._run(self._look, _pack([(one.card, one.customer or "", one.alert) for one in asked]))
+        return [
+            Seen(
+                Kept(_text(contact), int(version), value) if contact else None,
+                bool(known),
+                _text(customer) if customer else None,
+                record or None,
+            )
+            for contact, version, value, known, customer, record in answer
+        ]
+
+    async def commit(
+        self, changes: Sequence[Change], now_ms: int, lease_ms: int, keep_ms: int, move: Move | None = None
+    ) -> Committed:
+        packed = _pack({"changes": [_packed(change) for change in changes], "move": _packed_move(move)})
+        answer = await self._run(self._commit, packed, now_ms, lease_ms, keep_ms)
+        outcome = _text(answer[0])
+        if outcome != "stored":
+            return Committed(cast(Any, outcome))
+        numbers = iter(answer[1:])
+        return Committed("stored", [_numbered(entry, numbers) for change in changes for entry in change.outbox])
+
+    async def conversation(self, contact: str) -> Kept | None:
+        found = await self._run(self._conversation, contact)
+        return _kept(found) if found else None
+
+    async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
+        return [_kept(found) for found in await self._run(self._claim, now_ms, now_ms + lease_ms, limit)]
+
+    async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
+        found = await self._run(self._unpublished, now_ms, now_ms + lease_ms, limit)
+        return [OutboxEntry(_text(name), _text(topic), _text(key), value) for name, topic, key, value in found]
+
+    async def published(self, ids: Sequence[str]) -> None:
+        if ids:
+            await self._run(self._published, *ids)
+
+    async def put_customers(self, entries: Sequence[DirectoryEntry]) -> None:
+        packed = [(entry.customer, (entry.record or b"").decode(), list(entry.cards)) for entry in entries]
+        await self._run(self._put_customers, _pack(packed))
+
+    async def open_count(self) -> int:
+        with store_down_as_such():
+            return int(await cast(Awaitable[Any], self._redis.hlen(f"{self._prefix}open")))
+
+
+def _text(value: bytes) -> str:
+    return value.decode()
+
+
+def _kept(found: Sequence[bytes]) -> Kept:
+    contact, version, value, record = found
+    return Kept(_text(contact), int(version), value, record or None)
+
+
+def _packed(change: Change) -> dict[str, object]:
+    return {
+        "id": change.contact,
+        "card": change.card,
+        "customer": change.customer or "",
+        "version": change.version,
+        "value": change.value.decode(),
+        "due": change.due_ms if change.due_ms is not None else False,
+        "open": change.open,
+        "alerts": list(change.alerts),
+        "outbox": [_packed_entry(entry) for entry in change.outbox],
+    }
+
+
+def _packed_entry(entry: OutboxEntry) -> tuple[str, str, str, str, str | bool]:
+    """A numbered value is cut where its number goes. (Values are JSON and go as text: Redis 7's cmsgpack does not know
+    MessagePack's binary type.)"""
+    if not entry.numbered:
+        return entry.id, entry.topic, entry.key, entry.value.decode(), False
+    head, tail = entry.value.split(_MARK, 1)
+    return entry.id, entry.topic, entry.key, head.decode() + '"sequence":', tail.decode()
+
+
+def _packed_move(move: Move | None) -> tuple[int, str, str] | bool:
+    if move is None:
+        return False
+    before = f"{move.before.log_next}:{move.before.source_next}" if move.before else ""
+    return move.partition, before, f"{move.after.log_next}:{move.after.source_next}"
+
+
+def _numbered(entry: OutboxEntry, numbers: Any) -> OutboxEntry:
+    if not entry.numbered:
+        return entry
+    return entry._replace(value=entry.value.replace(_MARK, b'"sequence":' + next(numbers), 1), numbered=False)

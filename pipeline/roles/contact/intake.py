@@ -1,0 +1,210 @@
+"""From decisions to conversations: which records matter, and one step per chunk that takes them in.
+
+Nearly every decision is an approval; a header says so, and nothing else of it is read. Every record moves the
+partition's position, because the first record of a source offset is the decision, whatever it says.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.core.contacting import Effect
+from pipeline.core.conversation import Alert, Claimed, Conversation, Raised, contact_id, decode
+from pipeline.core.decision import HEADER_OUTCOME, HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP, Decision
+from pipeline.core.verification import advance, begin
+from pipeline.ports import Asked, Change, ContactStore, Kept, Move, ReadUpTo, Record, Seen
+from pipeline.roles.contact.conversations import Applied, Conversations
+from pipeline.roles.contact.directory import cannot_call
+from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries
+
+MAX_ALERTS = 100
+"""Alerts taken in by one step."""
+APPROVE = b"approve"
+_decoder = msgspec.json.Decoder(Decision)
+
+
+class Unusable(NamedTuple):
+    """A record that is no decision."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
+class Taken(NamedTuple):
+    """A decision that asks for something; ``after``: the partition's position once it is taken in."""
+
+    decision: Decision
+    source_ms: int
+    after: ReadUpTo
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.decision.card, self.decision.customer, self.decision.id)
+
+
+class Sifted(NamedTuple):
+    """What a partition's records hold, and the position behind all of them."""
+
+    taken: Sequence[Taken]
+    unusable: Sequence[Unusable]
+    after: ReadUpTo
+    repeats: int
+
+
+def sift(records: Sequence[Record], position: ReadUpTo) -> Sifted:
+    """Drop repeats and approvals, decode the rest. ``records`` are one partition's, in order."""
+    source_next = position.source_next
+    taken: list[Taken] = []
+    unusable: list[Unusable] = []
+    repeats = 0
+    for record in records:
+        headers = dict(record.headers)
+        try:
+            source = int(headers[HEADER_SOURCE_OFFSET])
+        except (KeyError, ValueError):
+            unusable.append(Unusable(record, "no_source_offset", "the header source_offset must be a whole number"))
+            continue
+        if source < source_next:
+            repeats += 1
+            continue
+        source_next = source + 1
+        if headers.get(HEADER_OUTCOME) == APPROVE:
+            continue
+        try:
+            decision = _decoder.decode(record.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            unusable.append(Unusable(record, "not_a_decision", str(error)))
+            continue
+        if decision.actions.contact != "none" or decision.actions.card != "none":
+            stamp = headers.get(HEADER_SOURCE_TIMESTAMP, b"")
+            source_ms = int(stamp) if stamp.isdigit() else record.timestamp
+            taken.append(Taken(decision, source_ms, ReadUpTo(record.offset + 1, source_next)))
+    log_next = records[-1].offset + 1 if records else position.log_next
+    return Sifted(taken, unusable, ReadUpTo(log_next, source_next), repeats)
+
+
+def chunks(sifted: Sifted) -> Iterator[tuple[Sequence[Taken], ReadUpTo]]:
+    """At most MAX_ALERTS at a time, each with the position behind it."""
+    taken = sifted.taken
+    for start in range(0, len(taken), MAX_ALERTS):
+        chunk = taken[start : start + MAX_ALERTS]
+        last = start + MAX_ALERTS >= len(taken)
+        yield chunk, sifted.after if last else chunk[-1].after
+
+
+class _Draft:
+    """A conversation being changed by a chunk."""
+
+    def __init__(self, conversation: Conversation, version: int, record: bytes | None) -> None:
+        self.conversation = conversation
+        self.version = version
+        self.record = record
+        self.effects: list[Effect] = []
+        self.alerts: list[str] = []
+
+
+class Intake:
+    """Takes chunks of decisions into the store."""
+
+    def __init__(self, conversations: Conversations, store: ContactStore) -> None:
+        self._conversations = conversations
+        self._store = store
+
+    async def take(
+        self, chunk: Sequence[Taken], partition: int, before: ReadUpTo | None, after: ReadUpTo, calls: int
+    ) -> Sequence[Applied] | None:
+        """One step: the conversations that ``chunk`` begins or joins, with the position. The first ``calls`` new ones
+        are claimed in the same step, to be called at once. None: the position is somebody else's by now; []: this step
+        was made already. Raises `StoreDown`."""
+        move = Move(partition, before, after) if before != after else None
+        unseen_only = False
+        while True:
+            now_ms = self._conversations.now_ms()
+            seen = await self._store.look([one.asked for one in chunk])
+            drafts = await self._drafts(chunk, seen, now_ms, unseen_only)
+            self._claim(drafts, now_ms, calls)
+            changes = [self._change(draft) for draft in drafts]
+            keep_ms = self._conversations.keep_ms
+            committed = await self._store.commit(changes, now_ms, OUTBOX_LEASE_MS, keep_ms, move)
+            if committed.outcome == "moved":
+                return None
+            if committed.outcome == "already":
+                return []
+            if committed.outcome == "stored":
+                break
+            unseen_only = True
+        published = iter(committed.outbox)
+        applied = []
+        for draft, change in zip(drafts, changes, strict=True):
+            self._conversations.count(draft.conversation, draft.effects, now_ms)
+            outbox = [next(published) for _ in change.outbox]
+            applied.append(Applied(draft.conversation, draft.effects, outbox, draft.record))
+        return applied
+
+    async def _drafts(
+        self, chunk: Sequence[Taken], seen: Sequence[Seen], now_ms: int, unseen_only: bool
+    ) -> Sequence[_Draft]:
+        """``unseen_only``: after a conflict, new conversations are first looked up by name; one that is kept longer
+        than its alert is remembered must not be begun again."""
+        drafts: dict[str, _Draft] = {}
+        others: list[_Draft] = []
+        for one, found in zip(chunk, seen, strict=True):
+            if found.known:
+                continue
+            decision = one.decision
+            raised = raised_by(decision, found.record)
+            contact = contact_id(decision.card, decision.id)
+            draft = None if raised.notice else drafts.get(decision.card)
+            if draft is None:
+                kept = None if raised.notice else found.open
+                if kept is None and unseen_only and await self._store.conversation(contact) is not None:
+                    continue
+                draft = _draft(kept, contact, one, found)
+                if raised.notice:
+                    others.append(draft)
+                else:
+                    drafts[decision.card] = draft
+            advanced = advance(draft.conversation, raised, now_ms, self._conversations.plan)
+            if advanced.refused is None:
+                draft.conversation = advanced.conversation
+                draft.effects.extend(advanced.effects)
+                draft.alerts.append(decision.id)
+        return [draft for draft in (*drafts.values(), *others) if draft.alerts]
+
+    def _claim(self, drafts: Sequence[_Draft], now_ms: int, calls: int) -> None:
+        new = [draft for draft in drafts if draft.version == 0 and draft.conversation.state == "planned"]
+        for draft in new[:calls]:
+            claimed = advance(draft.conversation, Claimed(), now_ms, self._conversations.plan)
+            draft.conversation = claimed.conversation
+            draft.effects.extend(claimed.effects)
+
+    def _change(self, draft: _Draft) -> Change:
+        outbox = entries(draft.conversation.id, draft.version + 1, draft.effects)
+        return self._conversations.change(draft.conversation, draft.version, outbox, draft.alerts)
+
+
+def _draft(kept: Kept | None, contact: str, one: Taken, found: Seen) -> _Draft:
+    if kept is not None:
+        return _Draft(decode(kept.value), kept.version, found.record)
+    return _Draft(begin(contact, one.decision.card, found.customer, one.source_ms), 0, found.record)
+
+
+def raised_by(decision: Decision, record: bytes | None) -> Raised:
+    """The event a decision is to its card's conversation. ``record``: the customer's, if there is one."""
+    actions = decision.actions
+    alert = Alert(
+        id=decision.id,
+        command=actions.card,
+        scope=actions.scope if isinstance(actions.scope, str) else "all",
+        amount=decision.amount,
+        currency=decision.currency,
+        merchant=decision.merchant_name,
+        policy_version=decision.policy_version,
+    )
+    if actions.contact == "none":
+        return Raised(alert, cannot_call="policy_wants_no_contact")
+    if actions.contact == "notify" and actions.card == "none":
+        return Raised(alert, notice=True)
+    return Raised(alert, cannot_call(record))

@@ -1,0 +1,281 @@
+"""The contact role: decisions in, one verification conversation per card, its answer out as command and label.
+
+Fed by polls of ``decisions`` (partitions shared among workers), by ``customers`` and ``answers``, and by the provider's
+call-backs. All that must survive is in the contact store before a call returns: a worker may be killed at any moment.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import ParamSpec
+
+import msgspec
+import structlog
+
+from pipeline.core.conversation import CALL_CLASS, Answered, parse_key
+from pipeline.core.records import Answer
+from pipeline.core.topics import ANSWERS, CUSTOMERS, DECISIONS, Topic
+from pipeline.ports import (
+    CallReport,
+    Clock,
+    ContactStore,
+    Log,
+    Membership,
+    Move,
+    Poll,
+    Provider,
+    ReadUpTo,
+    Record,
+    StoreDown,
+)
+from pipeline.roles.contact.conversations import Conversations
+from pipeline.roles.contact.directory import NoCustomer, read_entry
+from pipeline.roles.contact.intake import Intake, Sifted, chunks, sift
+from pipeline.roles.contact.metrics import ContactMetrics
+from pipeline.roles.contact.outbox import HEADER_WRITER, OUTBOX_LEASE_MS, WRITER, Outbox
+from pipeline.roles.contact.profile import read_plan, read_texts
+from pipeline.roles.contact.settings import ContactSettings
+from pipeline.roles.contact.work import Work, event_of
+
+BEAT_S = 0.1
+SWEEP_S = 1.0
+POSITIONS_S = 1.0
+"""How long a position with nothing taken in may stay unwritten."""
+STOP_S = 3.0
+STORE_RETRY_S = 0.25
+SWEEP_ENTRIES = 500
+DIRECTORY_ENTRIES = 200
+"""Customers written by one step."""
+NOTHING = ReadUpTo(0, 0)
+P = ParamSpec("P")
+
+DeadLetters = Callable[[Topic, Record, str, str | None, str], Awaitable[None]]
+"""Topic, record, reason, field to blame, detail for people (no values)."""
+_answer = msgspec.json.Decoder(Answer)
+log = structlog.get_logger()
+
+
+class _Place:
+    """How far a partition is: ``now`` handled, ``written`` to the store."""
+
+    def __init__(self, written: ReadUpTo | None) -> None:
+        self.written = written
+        self.now = written or NOTHING
+
+
+class ContactRole:
+    """A PolledRole of ``decisions``. Reads its plan and call texts when made: raises ProfileError, TemplateError."""
+
+    def __init__(
+        self,
+        log: Log,
+        store: ContactStore,
+        provider: Provider,
+        clock: Clock,
+        settings: ContactSettings,
+        metrics: ContactMetrics,
+        dead_letter: DeadLetters,
+    ) -> None:
+        plan = read_plan(settings.config_dir, settings.contact_profile)
+        texts = read_texts(settings.config_dir)
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._dead_letter = dead_letter
+        self._conversations = Conversations(store, clock, plan, metrics)
+        self._outbox = Outbox(log, store)
+        self.work = Work(
+            self._conversations,
+            self._outbox,
+            provider,
+            texts,
+            settings.bank_name,
+            settings.contact_calls_in_flight,
+            metrics,
+        )
+        self._intake = Intake(self._conversations, store)
+        self._places: dict[int, _Place] = {}
+        self._lost: set[int] = set()
+        self._written_at = 0.0
+        self._swept_at = 0.0
+        self._beating: asyncio.Task[None] | None = None
+
+    # --- life
+
+    async def start(self) -> None:
+        self._beating = asyncio.get_running_loop().create_task(self._beat())
+
+    async def stop(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+            self._beating = None
+        await self.work.stop(STOP_S)
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                await self.tick()
+            except StoreDown as error:
+                log.warning("the contact store is away", error=str(error))
+                await asyncio.sleep(STORE_RETRY_S)
+            except Exception as error:
+                self._metrics.failures.inc()
+                log.exception("a beat failed", error=type(error).__name__)
+                await asyncio.sleep(STORE_RETRY_S)
+            await asyncio.sleep(BEAT_S)
+
+    async def tick(self) -> int:
+        """Begin what is due, as far as there is room; publish what others left behind. Answers how many pieces began.
+        Raises `StoreDown`, and what the log raises."""
+        claimed = 0
+        if self.work.free:
+            ripe = await self._store.claim(self._conversations.now_ms(), self._conversations.lease_ms, self.work.free)
+            for kept in ripe:
+                self.work.begin(self.work.due(kept))
+            claimed = len(ripe)
+        if self._clock.now() >= self._swept_at + SWEEP_S:
+            self._swept_at = self._clock.now()
+            self._metrics.open.labels(CALL_CLASS).set(await self._store.open_count())
+            await self._outbox.sweep(self._conversations.now_ms(), OUTBOX_LEASE_MS, SWEEP_ENTRIES)
+        return claimed
+
+    # --- decisions
+
+    def keep(self, partitions: Iterable[int], member: str, generation: int) -> dict[int, int]:
+        return {}  # a position costs one read of the store: nothing is worth keeping
+
+    async def load(self, partition: int, membership: Membership, member: str, generation: int) -> int | None:
+        while True:
+            try:
+                found = await self._store.position(partition)
+            except StoreDown as error:
+                log.warning("waiting for the contact store", partition=partition, error=str(error))
+                await asyncio.sleep(STORE_RETRY_S)
+                continue
+            self._places[partition] = _Place(found)
+            return None if found is None else found.log_next
+
+    async def polled(self, poll: Poll) -> None:
+        await asyncio.gather(*(self._take(number, records) for number, records in poll.items()))
+
+    async def _take(self, partition: int, records: Sequence[Record]) -> None:
+        place = self._places.get(partition)
+        if place is None:
+            return
+        sifted = sift(records, place.now)
+        self._metrics.duplicates.inc(sifted.repeats)
+        for record, reason, detail in sifted.unusable:
+            self._metrics.dead_letters.labels(reason).inc()
+            await self._dead_letter(DECISIONS, record, reason, None, detail)
+        if await self._take_in(partition, place, sifted):
+            place.now = sifted.after
+
+    async def _take_in(self, partition: int, place: _Place, sifted: Sifted) -> bool:
+        """False: the partition is no longer this worker's."""
+        for chunk, after in chunks(sifted):
+            while True:
+                if self._places.get(partition) is not place:
+                    return False
+                try:
+                    applied = await self._intake.take(chunk, partition, place.written, after, self.work.free)
+                    break
+                except StoreDown as error:
+                    log.warning("decisions wait for the contact store", partition=partition, error=str(error))
+                    await asyncio.sleep(STORE_RETRY_S)
+            if applied is None:
+                self._give_up(partition)
+                return False
+            place.written = after
+            for one in applied:
+                self.work.begin(self.work.follow(one))
+        return True
+
+    def _give_up(self, partition: int) -> None:
+        log.info("the position was moved by another worker", partition=partition)
+        self._places.pop(partition, None)
+        self._lost.add(partition)
+
+    async def boundary(self) -> Sequence[int]:
+        if self._clock.now() >= self._written_at + POSITIONS_S:
+            self._written_at = self._clock.now()
+            await self._write_positions()
+        lost, self._lost = sorted(self._lost), set()
+        return lost
+
+    async def _write_positions(self) -> None:
+        for partition, place in list(self._places.items()):
+            if place.now in (place.written, NOTHING):
+                continue
+            move = Move(partition, place.written, place.now)
+            now_ms, keep_ms = self._conversations.now_ms(), self._conversations.keep_ms
+            try:
+                committed = await self._store.commit([], now_ms, OUTBOX_LEASE_MS, keep_ms, move)
+            except StoreDown as error:
+                log.warning("positions wait for the contact store", error=str(error))
+                return
+            if committed.outcome == "moved":
+                self._give_up(partition)
+            else:
+                place.written = place.now
+
+    async def revoked(self, clean: bool) -> None:
+        if clean:
+            await self._write_positions()
+        self._places.clear()
+        self._lost.clear()
+
+    # --- customers and answers
+
+    async def customers(self, records: Sequence[Record]) -> None:
+        """Write the directory. Waits while the store is down."""
+        entries = []
+        for record in records:
+            try:
+                entries.append(read_entry(record))
+            except NoCustomer as error:
+                self._metrics.dead_letters.labels("not_a_customer").inc()
+                await self._dead_letter(CUSTOMERS, record, "not_a_customer", error.field, error.detail)
+        for start in range(0, len(entries), DIRECTORY_ENTRIES):
+            await self._patiently(self._store.put_customers, entries[start : start + DIRECTORY_ENTRIES])
+
+    async def answers(self, records: Sequence[Record]) -> None:
+        """Take answers from other systems; our own stand in the store already. Waits while the store is down."""
+        for record in records:
+            if dict(record.headers).get(HEADER_WRITER) == WRITER:
+                continue
+            try:
+                answer = _answer.decode(record.value or b"")
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._metrics.dead_letters.labels("not_an_answer").inc()
+                await self._dead_letter(ANSWERS, record, "not_an_answer", None, str(error))
+                continue
+            event = Answered(answer.answer, answer.channel, answer.assurance, answer.attempt, ours=False)
+            await self._patiently(self._apply, answer.contact, event)
+
+    async def _apply(self, contact: str, event: Answered) -> None:
+        applied = await self._conversations.apply(contact, event)
+        if applied is not None and applied.refused is None:
+            self.work.begin(self.work.follow(applied))
+
+    async def _patiently(self, step: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        while True:
+            try:
+                return await step(*args, **kwargs)
+            except StoreDown as error:
+                log.warning("waiting for the contact store", error=str(error))
+                await asyncio.sleep(STORE_RETRY_S)
+
+    async def reported(self, report: CallReport) -> str:
+        """Take a verified call-back; when this returns it is stored. Answers "taken" or why it changed nothing. Raises
+        `StoreDown`: the provider is to report again."""
+        try:
+            contact, attempt = parse_key(report.key)
+        except ValueError:
+            self._metrics.refusal("unknown_contact")
+            return "unknown_contact"
+        applied = await self._conversations.apply(contact, event_of(report, attempt))
+        if applied is None:
+            return "unknown_contact"
+        if applied.refused is None:
+            self.work.begin(self.work.follow(applied))
+        return applied.refused or "taken"

@@ -1,0 +1,200 @@
+"""Doing what a conversation waits for: publish its records, make its call, ask the provider what became of one.
+
+The provider is called only after the attempt's ``sending`` record is acknowledged, and only while the lease under which
+the attempt was written still holds: a worker that was paused past it leaves the attempt to whoever asks the provider.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+
+import msgspec
+import structlog
+
+from pipeline.core.conversation import (
+    CALL_CLASS,
+    Absent,
+    Answered,
+    Claimed,
+    Conversation,
+    Ended,
+    Event,
+    HandOverEnded,
+    NoPhone,
+    Placed,
+    Refused,
+    StillRinging,
+    TimedOut,
+    Unasked,
+    decode,
+)
+from pipeline.core.messages import CallText, choose_language
+from pipeline.core.records import AnswerWord, Customer
+from pipeline.core.verification import ON_DUE
+from pipeline.ports import (
+    CallAbsent,
+    CallAccepted,
+    CallOrder,
+    CallRefused,
+    CallReport,
+    CallUnknown,
+    Kept,
+    Provider,
+    StoreDown,
+)
+from pipeline.roles.contact.conversations import Applied, Conversations
+from pipeline.roles.contact.directory import cannot_call, phone_of
+from pipeline.roles.contact.metrics import ContactMetrics
+from pipeline.roles.contact.outbox import Outbox
+
+GOING_ON = frozenset({"queued", "ringing", "answered"})
+KEYS: Mapping[str, AnswerWord] = {"1": "yes", "2": "no", "0": "agent", "9": "stop"}
+"""What a pressed key means; any other is a wrong one."""
+_customer = msgspec.json.Decoder(Customer)
+log = structlog.get_logger()
+
+
+def event_of(report: CallReport, attempt: int) -> Event:
+    """What a provider's report means to the conversation."""
+    if report.status in GOING_ON:
+        return StillRinging(attempt, report.call)
+    if report.status != "completed":
+        return Ended(attempt, report.status)
+    word = KEYS.get(report.digits or "")
+    return Ended(attempt, "wrong_key") if word is None else Answered(word, "voice", "voice", attempt)
+
+
+class Work:
+    """Conversations' work, at most ``limit`` pieces at a time in this process."""
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        outbox: Outbox,
+        provider: Provider,
+        texts: Mapping[str, CallText],
+        bank: str,
+        limit: int,
+        metrics: ContactMetrics,
+    ) -> None:
+        self._conversations = conversations
+        self._outbox = outbox
+        self._provider = provider
+        self._texts = texts
+        self._bank = bank
+        self._limit = limit
+        self._metrics = metrics
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def free(self) -> int:
+        """How many pieces of work may begin now."""
+        return max(0, self._limit - len(self._tasks))
+
+    def begin(self, piece: Coroutine[None, None, None]) -> None:
+        """Run ``piece`` beside everything else. What fails is not lost: the schedule and the outbox bring it back."""
+        task = asyncio.get_running_loop().create_task(self._guarded(piece))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, piece: Coroutine[None, None, None]) -> None:
+        try:
+            await piece
+        except StoreDown as error:
+            self._metrics.failures.inc()
+            log.warning("the contact store is away: this is taken up again when its lease ends", error=str(error))
+        except Exception as error:
+            self._metrics.failures.inc()
+            log.exception("a piece of contact work failed: it is taken up again", error=type(error).__name__)
+
+    async def idle(self) -> None:
+        """Wait until no piece is running."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    async def stop(self, wait_s: float) -> None:
+        """Let what runs end, for so long; what is cut off is found again by its lease."""
+        if self._tasks:
+            _, late = await asyncio.wait(tuple(self._tasks), timeout=wait_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def due(self, kept: Kept) -> None:
+        """A claimed conversation's time has come."""
+        conversation = decode(kept.value)
+        match ON_DUE.get(conversation.state):
+            case "claim":
+                reason = cannot_call(kept.customer)
+                event: Event = Claimed() if reason is None else NoPhone(reason)
+                await self.proceed(conversation.id, event, kept)
+            case "ask":
+                await self.proceed(conversation.id, await self._asked(conversation), kept)
+            case "end_hand_over":
+                await self.proceed(conversation.id, HandOverEnded(), kept)
+
+    async def _asked(self, conversation: Conversation) -> Event:
+        attempt = conversation.attempt
+        match await self._provider.find(conversation.key):
+            case CallReport() as report:
+                return event_of(report, attempt)
+            case CallAbsent():
+                return Absent(attempt)
+            case CallUnknown():
+                return Unasked(attempt)
+
+    async def proceed(self, contact: str, event: Event, kept: Kept | None = None) -> Applied | None:
+        """Apply ``event``, then do what follows from it."""
+        applied = await self._conversations.apply(contact, event, kept)
+        if applied is not None:
+            await self.follow(applied)
+        return applied
+
+    async def follow(self, applied: Applied) -> None:
+        """Publish a transition's records and, if it orders a call, make it."""
+        await self._outbox.publish(applied.outbox)
+        if applied.call:
+            await self._call(applied.conversation, applied.customer)
+        if applied.outbox:
+            await self._outbox.forget(applied.outbox)
+
+    async def _call(self, conversation: Conversation, record: bytes | None) -> None:
+        attempt = conversation.attempt
+        now_ms = self._conversations.now_ms()
+        assert conversation.due_ms is not None, "a sending attempt has a lease"
+        if now_ms >= conversation.due_ms - self._conversations.lease_ms // 2:
+            return  # too late in the lease: whoever finds it ended asks the provider first
+        order = self._order(conversation, record)
+        if order is None:
+            await self.proceed(conversation.id, Refused(attempt, permanent=True, reason="no_phone"))
+            return
+        if attempt == 1 and conversation.asks == 0:
+            self._metrics.latency.observe(max(0, now_ms - conversation.source_ms) / 1000, CALL_CLASS)
+        match await self._provider.place(order):
+            case CallAccepted(call=call):
+                event: Event = Placed(attempt, call)
+            case CallRefused(permanent=permanent):
+                event = Refused(attempt, permanent, "rejected" if permanent else "refused")
+            case CallUnknown():
+                event = TimedOut(attempt)
+        await self.proceed(conversation.id, event)
+
+    def _order(self, conversation: Conversation, record: bytes | None) -> CallOrder | None:
+        """The call of the present attempt; None when the customer has no number."""
+        customer = _customer.decode(record) if record else None
+        number = phone_of(customer) if customer else None
+        if customer is None or number is None:
+            return None
+        language = choose_language(customer.language, tuple(self._texts))
+        text = self._texts[language]
+        last4 = next((held.last4 for held in customer.cards if held.card == conversation.card), None)
+        return CallOrder(
+            key=conversation.key,
+            to=number,
+            language=language,
+            say=text.question(self._bank, last4, conversation.covered()),
+            voicemail=text.plain("voicemail", self._bank),
+            thanks_yes=text.plain("thanks_yes", self._bank),
+            thanks_no=text.plain("thanks_no", self._bank),
+            reference=conversation.attempts[-1].covers,
+            ring_s=self._conversations.plan.ring_s,
+        )

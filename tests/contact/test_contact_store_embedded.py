@@ -1,0 +1,50 @@
+"""The contact store on the embedded Valkey."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+pytest.register_assert_rewrite("contact.store_behaviour")
+
+from contact.store_behaviour import Check, ContactStoreBehaviour  # noqa: E402 - after the rewrite is registered
+
+from pipeline.adapters.redis.connection import connect  # noqa: E402
+from pipeline.adapters.redis.contacts import RedisContactStore  # noqa: E402
+from pipeline.embedded.store import EmbeddedStore  # noqa: E402
+from pipeline.ports import StoreDown  # noqa: E402
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    store = EmbeddedStore(tmp_path_factory.mktemp("valkey"), "no")
+    store.start()
+    yield store
+    store.stop()
+
+
+class TestEmbeddedContactStore(ContactStoreBehaviour):
+    @pytest.fixture(autouse=True)
+    def _server(self, server: EmbeddedStore) -> None:
+        self.url = server.url
+
+    def run(self, check: Check) -> None:
+        async def go() -> None:
+            async with connect(self.url) as client:
+                await check(RedisContactStore(client, f"t{next(_numbers)}-"))
+
+        asyncio.run(go())
+
+
+def test_a_store_that_is_away_says_so() -> None:
+    async def go() -> None:
+        async with connect("redis://127.0.0.1:1/0") as client:
+            store = RedisContactStore(client)
+            for call in (store.position(0), store.conversation("ct_1"), store.open_count(), store.claim(0, 1, 1)):
+                with pytest.raises(StoreDown):
+                    await call
+
+    asyncio.run(go())

@@ -1,0 +1,30 @@
+"""The contact store on a real Redis server."""
+
+import asyncio
+import itertools
+
+import pytest
+
+pytest.register_assert_rewrite("contact.store_behaviour")
+
+from contact.store_behaviour import Check, ContactStoreBehaviour  # noqa: E402 - after the rewrite is registered
+from servers import RedisServer  # noqa: E402
+
+from pipeline.adapters.redis.connection import connect  # noqa: E402
+from pipeline.adapters.redis.contacts import RedisContactStore  # noqa: E402
+
+pytestmark = pytest.mark.redis
+_numbers = itertools.count()
+
+
+class TestRealContactStore(ContactStoreBehaviour):
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_server: RedisServer) -> None:
+        self.url = redis_server.url
+
+    def run(self, check: Check) -> None:
+        async def go() -> None:
+            async with connect(self.url) as client:
+                await check(RedisContactStore(client, f"contacts{next(_numbers)}-"))
+
+        asyncio.run(go())
