@@ -37,5 +37,15 @@ check: lint types layers test ## all of the above
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
+.PHONY: proof-kill
+KAFKA_LIBS := var/kafka-libs
+REAL := CARDWATCH_TEST_REAL=1 CARDWATCH_TEST_KAFKA_LIBS=$(KAFKA_LIBS) $(BIN)/python -m pytest -q -s
+
+$(KAFKA_LIBS):
+	@bash .ci/install-kafka.sh $(KAFKA_LIBS)
+
+proof-kill: $(READY) $(KAFKA_LIBS) ## 20,000 transactions while each role is killed twice (Kafka, Redis)
+	@CARDWATCH_PROOF_TRANSACTIONS=20000 CARDWATCH_PROOF_KILLS=2 $(REAL) tests/real/test_roles_killed.py
+
 clean: ## remove what was installed and built
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis var

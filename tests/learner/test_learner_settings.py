@@ -19,7 +19,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults() -> None:
     settings = LearnerSettings()
     assert settings.plan.shape == Shape(25, 8, 1_000, 7)
-    assert (settings.pace.snapshot_s, settings.metrics_port) == (30, 9130)
+    assert settings.pace.snapshot_s == 30
     assert settings.signing_key == KEY.encode()
 
 

@@ -18,7 +18,6 @@ class LearnerSettings(Settings):
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)  # the input holds secrets
 
-    metrics_port: int = 9130
     learner_trees: int = Field(default=25, ge=1, le=MAX_TREES)
     learner_height: int = Field(default=8, ge=1, le=MAX_HEIGHT)
     learner_window: int = Field(default=1_000, ge=1, le=MAX_WINDOW)

@@ -1,0 +1,1 @@
+"""The only wiring: which adapter serves which port, for each role. One file per role; `configuration` is common."""

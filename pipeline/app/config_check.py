@@ -1,0 +1,118 @@
+"""Everything an operator writes, read as the roles read it: `cardwatch config check`, and refusals in plain words.
+
+A role refuses its configuration where it reads it, each with an error of its own; `refusal` says which errors are that,
+and how an operator is told.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from models.calibrate import PriorRefused, parse_prior
+from pipeline.app.configuration import LANGUAGES, WrongInstallation, load_money, policy_parser, read
+from pipeline.core.columns import SCHEMA
+from pipeline.core.messages import TemplateError
+from pipeline.core.toml_text import FileError
+from pipeline.core.words import Words, check_words, parse_words
+from pipeline.desk.settings import DeskSettings
+from pipeline.roles.contact.profile import ProfileError, read_plan, read_texts
+from pipeline.roles.contact.settings import ContactSettings
+from pipeline.roles.learner.settings import LearnerSettings
+from pipeline.roles.scorer.settings import ScorerSettings
+from pipeline.settings import PREFIX, Settings
+
+SETTINGS: Mapping[str, type[Settings]] = {
+    "scorer": ScorerSettings,
+    "learner": LearnerSettings,
+    "contact": ContactSettings,
+    "desk": DeskSettings,
+}
+
+
+class Checked(NamedTuple):
+    """One thing that was looked at, and what is wrong with it (nothing: it is right)."""
+
+    name: str
+    refusals: tuple[str, ...]
+
+
+def refusal(error: Exception) -> str | None:
+    """What an operator is told of ``error``; None when it is not about configuration."""
+    match error:
+        case ValidationError():
+            return "\n".join(_settings_refusals(error))
+        case FileError() | PriorRefused() | ProfileError() | TemplateError() | WrongInstallation():
+            return str(error)
+        case FileNotFoundError() | PermissionError() | IsADirectoryError() if error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
+        case UnicodeDecodeError():
+            return f"a configuration file is not UTF-8: {error.reason} at byte {error.start}"
+        case ValueError() if _names_a_line(str(error)):
+            return str(error)
+    return None
+
+
+def _names_a_line(text: str) -> bool:
+    """Whether ``text`` begins ``file:line: ``, as everything that reads a file of ours puts it."""
+    parts = text.split(":", 2)
+    return len(parts) == 3 and parts[1].isdecimal() and parts[0].endswith(".toml")
+
+
+def _settings_refusals(error: ValidationError) -> Iterator[str]:
+    """A line for each wrong setting, by the name of its variable; values are not repeated, they may be secrets."""
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        words = each["msg"].removeprefix("Value error, ")
+        named = not each["loc"] or PREFIX in words
+        yield words if named else f"{PREFIX}{str(each['loc'][0]).upper()}: {words}"
+
+
+def check_configuration() -> list[Checked]:
+    """The settings of every role, and every file below CONFIG_DIR. Looks at all of them, whatever the first is."""
+    checked = [_check(f"settings of the {role}", settings) for role, settings in SETTINGS.items()]
+    try:
+        settings = Settings()
+    except (ValidationError, OSError):
+        return checked  # told above: without it nobody knows where the files are
+    return [*checked, *(_check(name, look) for name, look in _files(settings))]
+
+
+def _check(name: str, look: Callable[[], object]) -> Checked:
+    """``look`` raises, or answers a list of what is wrong, or anything else."""
+    try:
+        found = look()
+    except Exception as error:
+        words = refusal(error)
+        if words is None:
+            raise
+        return Checked(name, tuple(words.splitlines()))
+    return Checked(name, tuple(found) if isinstance(found, list) else ())
+
+
+def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
+    root = settings.config_dir
+    for language in LANGUAGES:
+        yield f"messages/{language}/reasons.toml", partial(_words, settings, language)
+    yield "messages/*/calls.toml", lambda: read_texts(root)
+    for path in sorted(root.glob("policies/*.toml")):
+        yield f"policies/{path.name}", partial(_policy, settings, path)
+    yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
+    yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
+    yield "rates.toml", lambda: load_money(settings)
+    for path in sorted(root.glob("contact/*.toml")):
+        yield f"contact/{path.name}", partial(read_plan, root, path.stem)
+    yield "contact profile in use", lambda: read_plan(root, ContactSettings().contact_profile)
+
+
+def _words(settings: Settings, language: str) -> Words:
+    return parse_words(*read(settings, f"messages/{language}/reasons.toml"), SCHEMA)
+
+
+def _policy(settings: Settings, path: Path) -> list[str]:
+    """Raises what `policy_parser` raises; answers what could not be told in words."""
+    policy = policy_parser(settings)(path.read_text(encoding="utf-8"), str(path))
+    return [
+        f"{path}: {missing}" for missing in check_words(policy, {each: _words(settings, each) for each in LANGUAGES})
+    ]

@@ -1,0 +1,65 @@
+"""What all roles' wiring shares: configuration files, secrets, metrics registries and ports."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from pipeline.core.columns import SCHEMA
+from pipeline.core.currencies import Money, parse_rates
+from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.policy import Policy, parse_policy
+from pipeline.core.words import Words, parse_words
+from pipeline.roles.learner.course import FeatureSpace
+from pipeline.settings import Settings
+
+LANGUAGES = ("en", "zh-CN")
+PORTS = {"gateway": 9110, "scorer": 9120, "learner": 9130, "contact": 9140, "reminder": 9150, "archive": 9160, "desk": 9170}  # fmt: skip
+FEATURE_SPACE = FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit)
+
+
+class WrongInstallation(Exception):
+    """What is configured does not fit what is stored: a sentence for the operator."""
+
+
+def read(settings: Settings, path: Path | str) -> tuple[str, str]:
+    """Text and name of a file below CONFIG_DIR (or anywhere, when absolute)."""
+    found = settings.config_dir / path
+    return found.read_text(encoding="utf-8"), str(found)
+
+
+def load_words(settings: Settings) -> Mapping[str, Words]:
+    """Language → words for reason codes."""
+    return {language: parse_words(*read(settings, f"messages/{language}/reasons.toml")) for language in LANGUAGES}
+
+
+def policy_parser(settings: Settings) -> Callable[[str, str], Policy]:
+    """Reads a policy text and checks that each of its reasons can be told in every language."""
+    words = load_words(settings)
+    known = set.intersection(*(set(some.sentences) for some in words.values()))
+
+    def parse(text: str, filename: str) -> Policy:
+        return parse_policy(text, filename, SCHEMA, known)
+
+    return parse
+
+
+def load_money(settings: Settings) -> Money:
+    return parse_rates(*read(settings, "rates.toml"))
+
+
+def secret(value: object) -> bytes | None:
+    """The bytes of a SecretStr setting, None when it is not set."""
+    return value.get_secret_value().encode() if hasattr(value, "get_secret_value") else None
+
+
+def new_registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def ops_port(settings: Settings, role: str, worker: int) -> int:
+    return (settings.metrics_port or PORTS[role]) + worker

@@ -1,0 +1,85 @@
+"""Wiring of the contact role: decisions by polls, customers and answers by groups, the provider by HTTP."""
+
+import asyncio
+
+import msgspec
+
+from pipeline.adapters.channels.voice import VoiceProvider
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.http.callbacks import serve
+from pipeline.adapters.http.ops import OpsServer
+from pipeline.adapters.kafka.log import KafkaLog
+from pipeline.adapters.kafka.readers import GroupReader
+from pipeline.adapters.kafka.worker import Worker
+from pipeline.adapters.redis.connection import connect
+from pipeline.adapters.redis.contacts import RedisContactStore
+from pipeline.app.configuration import new_registry, ops_port
+from pipeline.core.masking import masked_payload
+from pipeline.core.records import DeadLetter
+from pipeline.core.scoring import rfc3339
+from pipeline.core.topics import ANSWERS, CUSTOMERS, DEAD_LETTERS, DECISIONS, Topic
+from pipeline.ports import Outgoing, Record
+from pipeline.roles.contact.metrics import ContactMetrics
+from pipeline.roles.contact.role import ContactRole, DeadLetters
+from pipeline.roles.contact.settings import ContactSettings
+
+
+async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
+    settings = ContactSettings()
+    registry = new_registry()
+    metrics = ContactMetrics(registry)
+    clock = SystemClock()
+    kafka = KafkaLog(settings)
+    await kafka.start()
+    redis = connect(settings.store_url)
+    store = RedisContactStore(redis, settings.topic_prefix)
+    provider = VoiceProvider(
+        settings.voice_url, settings.voice_bearer(), settings.voice_callback_url(), settings.voice_from
+    )
+    await provider.start()
+    role = ContactRole(kafka, store, provider, clock, settings, metrics, dead_letters(kafka))
+    kafka_worker = Worker(settings, DECISIONS, "contact", role)
+
+    def refresh() -> None:
+        for partition, behind in kafka_worker.lag.items():
+            metrics.lag.labels("contact", str(partition)).set(behind)
+
+    ops = OpsServer(registry, kafka_worker.ready, settings.metrics_host, ops_port(settings, "contact", worker), refresh)
+    await ops.start()
+    callbacks = await serve(role, settings, clock)
+    await role.start()
+    readers = [
+        asyncio.create_task(GroupReader(settings, topic, "contact", handler).run(stop))
+        for topic, handler in ((CUSTOMERS, role.customers), (ANSWERS, role.answers))
+    ]
+    await kafka_worker.start()
+    await stop.wait()
+    await kafka_worker.stop()
+    await asyncio.gather(*readers)
+    await callbacks.stop()
+    await role.stop()
+    await provider.stop()
+    await ops.stop()
+    await kafka.stop()
+    await redis.aclose()
+
+
+def dead_letters(kafka: KafkaLog) -> DeadLetters:
+    """Where records that cannot be used are put, with their coordinates and masked."""
+
+    async def send(topic: Topic, record: Record, reason: str, field: str | None, detail: str) -> None:
+        letter = DeadLetter(
+            topic=topic.name,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason,
+            detail=detail,
+            field=field,
+            payload=masked_payload(record.value or b""),
+            time=rfc3339(record.timestamp / 1000),
+        )
+        await kafka.send(
+            DEAD_LETTERS, [Outgoing(f"{topic.name}:{record.partition}".encode(), msgspec.json.encode(letter))]
+        )
+
+    return send

@@ -1,0 +1,32 @@
+"""Wiring of the desk."""
+
+import asyncio
+
+from pipeline.adapters.http.ops import OpsServer
+from pipeline.adapters.kafka.readers import KafkaReader
+from pipeline.app.configuration import load_words, new_registry, ops_port
+from pipeline.desk.app import create_desk
+from pipeline.desk.feed import Feed, Link
+from pipeline.desk.metrics import DeskMetrics
+from pipeline.desk.projection import Projection
+from pipeline.desk.serve import serve
+from pipeline.desk.settings import DeskSettings
+
+
+async def run_desk(stop: asyncio.Event, worker: int = 0) -> None:
+    settings = DeskSettings()
+    registry = new_registry()
+    projection = Projection()
+    feed = Feed(lambda topic: KafkaReader(settings, topic), projection)
+    words = {language: some.say for language, some in load_words(settings).items()}
+    desk = create_desk(projection, settings, words, link=lambda: feed.link)
+    DeskMetrics(registry, projection, desk.state.streams, lambda: feed.link)
+    ops = OpsServer(registry, lambda: feed.link is Link.live, settings.metrics_host, ops_port(settings, "desk", worker))
+    await ops.start()
+    reading = asyncio.create_task(feed.run())
+    try:
+        await serve(desk, settings, stop)
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await ops.stop()

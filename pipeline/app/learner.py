@@ -1,0 +1,38 @@
+"""Wiring of the learner."""
+
+import asyncio
+
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.http.ops import OpsServer
+from pipeline.adapters.kafka.log import KafkaLog
+from pipeline.adapters.kafka.readers import KafkaReader
+from pipeline.adapters.redis.connection import connect
+from pipeline.adapters.redis.lease import RedisLease
+from pipeline.app.configuration import FEATURE_SPACE, new_registry, ops_port
+from pipeline.core.topics import CONTROL, SCORED
+from pipeline.roles.learner.metrics import LearnerMetrics
+from pipeline.roles.learner.role import Learner, World
+from pipeline.roles.learner.settings import LearnerSettings
+
+
+async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
+    settings = LearnerSettings()
+    registry = new_registry()
+    metrics = LearnerMetrics(registry)
+    kafka = KafkaLog(settings)
+    await kafka.start()
+    redis = connect(settings.redis_url)
+    world = World(
+        open_scored=lambda: KafkaReader(settings, SCORED),
+        open_control=lambda: KafkaReader(settings, CONTROL),
+        log=kafka,
+        lease=RedisLease(redis, settings.topic_prefix),
+        clock=SystemClock(),
+    )
+    learner = Learner(world, FEATURE_SPACE, settings.plan, settings.signing_key, metrics, settings.pace)
+    ops = OpsServer(registry, lambda: True, settings.metrics_host, ops_port(settings, "learner", worker))
+    await ops.start()
+    await learner.run(stop)
+    await ops.stop()
+    await kafka.stop()
+    await redis.aclose()

@@ -1,0 +1,101 @@
+"""Wiring of the scorer."""
+
+import asyncio
+
+import structlog
+
+from models.calibrate import parse_prior
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.files import WatchedFile
+from pipeline.adapters.http.ops import OpsServer
+from pipeline.adapters.kafka.log import KafkaLog, partition_of
+from pipeline.adapters.kafka.readers import KafkaReader
+from pipeline.adapters.kafka.worker import Worker
+from pipeline.adapters.redis.connection import connect
+from pipeline.adapters.redis.profiles import RedisProfiles
+from pipeline.app.configuration import (
+    WrongInstallation,
+    load_money,
+    new_registry,
+    ops_port,
+    policy_parser,
+    read,
+    secret,
+)
+from pipeline.core.scoring import REFUSALS
+from pipeline.core.topics import CONTROL, TRANSACTIONS
+from pipeline.ports import StoreDown
+from pipeline.roles.scorer.knowledge import Knowledge
+from pipeline.roles.scorer.metrics import ScorerMetrics
+from pipeline.roles.scorer.role import Scorer
+from pipeline.roles.scorer.settings import ScorerSettings
+
+STORE_WAIT_S = 0.5
+
+log = structlog.get_logger()
+
+
+async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
+    settings = ScorerSettings()
+    registry = new_registry()
+    metrics = ScorerMetrics(registry)
+    metrics.know_reasons(sorted(REFUSALS))
+    policy_file = WatchedFile(settings.config_dir / settings.scorer_policy)
+    parse = policy_parser(settings)
+    knowledge = Knowledge(
+        parse(*policy_file.read()),
+        load_money(settings),
+        parse_prior(*read(settings, "models/prior.toml")),
+        secret(settings.snapshot_key),
+        parse,
+    )
+    kafka = KafkaLog(settings)
+    await kafka.start()
+    partitions = await kafka.partitions(TRANSACTIONS)
+    redis = connect(settings.redis_url)
+    store = RedisProfiles(redis, settings.topic_prefix)
+    await check_layout(store, partitions)
+    caught_up = asyncio.Event()
+    followers = [
+        asyncio.create_task(knowledge.follow_policy(policy_file, stop)),
+        asyncio.create_task(knowledge.follow_control(KafkaReader(settings, CONTROL), caught_up, stop)),
+    ]
+    try:
+        await asyncio.wait_for(caught_up.wait(), settings.scorer_model_wait_s)
+    except TimeoutError:
+        log.warning("no answer from the control topic: the built-in model serves until one comes")
+    scorer = Scorer(
+        kafka, store, knowledge, lambda card: partition_of(card, partitions), SystemClock(), settings, metrics
+    )
+    kafka_worker = Worker(settings, TRANSACTIONS, "scorer", scorer)
+
+    def refresh() -> None:
+        metrics.know_rules(rule.name for rule in knowledge.current.policy.rules)
+        scorer.refresh_metrics(kafka_worker.lag)
+
+    ops = OpsServer(registry, kafka_worker.ready, settings.metrics_host, ops_port(settings, "scorer", worker), refresh)
+    await ops.start()
+    await kafka_worker.start()
+    await stop.wait()
+    await kafka_worker.stop()
+    await asyncio.gather(*followers)
+    await ops.stop()
+    await kafka.stop()
+    await redis.aclose()
+
+
+async def check_layout(store: RedisProfiles, partitions: int) -> None:
+    """Cards move when the number of partitions changes: then stored rows lie under the wrong partition."""
+    while True:
+        try:
+            stored = await store.layout(partitions)
+        except StoreDown as error:
+            log.warning("waiting for the store", error=str(error))
+            await asyncio.sleep(STORE_WAIT_S)
+            continue
+        if stored != partitions:
+            raise WrongInstallation(
+                f"topic transactions has {partitions} partitions, but the stored card profiles were made for {stored}: "
+                "restore the topic's number, or move the profiles first"
+            )
+        return

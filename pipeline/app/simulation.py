@@ -1,0 +1,73 @@
+"""Wiring of `cardwatch simulate`: the world around the bank, onto topics or into a file."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.kafka.log import KafkaLog
+from pipeline.adapters.kafka.readers import KafkaReader
+from pipeline.core.topics import CARD_COMMAND_RESULTS, CARD_COMMANDS, CUSTOMERS, LABELS, TRANSACTIONS, Topic
+from pipeline.lab.simulate.command import Sent, Sinks, simulate, with_rate, world_for
+from pipeline.lab.simulate.files import TruthFile, write_history
+from pipeline.lab.simulate.presets import PRESETS
+from pipeline.lab.simulate.stream import Stream
+from pipeline.ports import Outgoing
+from pipeline.settings import Settings
+
+POLL_S = 0.2
+
+
+class SimulationPlan(NamedTuple):
+    """What to simulate: a preset, changed where a value is given; ``epoch``: unix time at which its history ends."""
+
+    preset: str
+    seed: int
+    epoch: float
+    cards: int | None = None
+    rate: float | None = None
+    limit: int | None = None
+    truth: Path | None = None
+
+
+async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
+    """Simulated cardholders, thieves and switch, onto the topics."""
+    settings = Settings()
+    preset = with_rate(PRESETS[plan.preset], plan.rate)
+    world = world_for(preset, plan.seed, plan.epoch, cards=plan.cards)
+    kafka = KafkaLog(settings)
+    await kafka.start()
+    truth = TruthFile(plan.truth) if plan.truth else None
+    commands = KafkaReader(settings, CARD_COMMANDS)
+    await commands.start()
+
+    def to(topic: Topic) -> Callable[[bytes, bytes], Awaitable[None]]:
+        return lambda key, value: kafka.offer(topic, Outgoing(key, value))
+
+    async def obey() -> list[bytes]:
+        poll = await commands.poll(POLL_S)
+        return [record.value for records in poll.values() for record in records if record.value]
+
+    sinks = Sinks(to(TRANSACTIONS), to(CUSTOMERS), to(LABELS), to(CARD_COMMAND_RESULTS), truth)
+    try:
+        sent = await simulate(world, preset, sinks, SystemClock(), stop, commands=obey, count=plan.limit)
+        await kafka.flush()
+        return sent
+    finally:
+        if truth is not None:
+            truth.close()
+        await commands.stop()
+        await kafka.stop()
+
+
+def write_simulation(plan: SimulationPlan, out: Path) -> int:
+    """A simulated history as a file, with the truth in a column; answers the number of transactions."""
+    preset = PRESETS[plan.preset]
+    world = world_for(preset, plan.seed, plan.epoch, cards=plan.cards)
+    truth = TruthFile(plan.truth) if plan.truth else None
+    try:
+        return write_history(Stream(world).history(preset.days), out, plan.limit, truth)
+    finally:
+        if truth is not None:
+            truth.close()

@@ -1,0 +1,186 @@
+"""The command line: ``cardwatch COMMAND``. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 70 a role
+could not go on (start it again), 75 it was stuck, 78 stored state and topic do not fit."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+import uvloop
+
+from pipeline import __version__, logs
+from pipeline.adapters.kafka.admin import create_topics
+from pipeline.app.config_check import check_configuration, refusal
+from pipeline.app.contact import run_contact
+from pipeline.app.desk import run_desk
+from pipeline.app.learner import run_learner
+from pipeline.app.scorer import run_scorer
+from pipeline.app.simulation import SimulationPlan, run_simulation, write_simulation
+from pipeline.core.topics import DEFAULT_PARTITIONS
+from pipeline.demo import run_demo
+from pipeline.lab.simulate.presets import PRESETS
+from pipeline.settings import Settings
+from pipeline.supervisor import Kept, Supervisor
+
+SWITCH_INTERVAL_S = 0.0002
+"""How soon a thread gives way to another: Kafka's fetches run in their own thread beside the scoring."""
+
+Run = Callable[[asyncio.Event, int], Awaitable[None]]
+ROLES: dict[str, Run] = {"scorer": run_scorer, "learner": run_learner, "contact": run_contact, "desk": run_desk}
+
+
+class Refused(click.ClickException):
+    """A configuration that is wrong: what to correct, without the way we took to find out."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """Says what is wrong with a configuration in a sentence."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            words = refusal(error)
+            if words is None:
+                raise
+            raise Refused(words) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cardwatch")
+def main() -> None:
+    """Live card transactions in, one verification conversation out, the answer back into the score."""
+
+
+@main.command()
+@click.argument("role", type=click.Choice(sorted(ROLES)))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes on this host.")
+@click.option("--worker", default=0, type=click.IntRange(0, 63), help="This worker's number (adds to METRICS_PORT).")
+def run(role: str, workers: int, worker: int) -> None:
+    """Run ROLE until it is told to stop (SIGTERM, Ctrl-C)."""
+    if workers > 1:
+        _run_workers(role, workers)
+        return
+    logs.set_up(Settings(), role)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    uvloop.run(_until_signal(ROLES[role], worker))
+
+
+async def _until_signal(run_role: Run, worker: int) -> None:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    await run_role(stop, worker)
+
+
+def _run_workers(role: str, workers: int) -> None:
+    ended = _signals()
+    supervisor = Supervisor()
+    try:
+        for worker in range(workers):
+            command = [sys.executable, "-m", "pipeline.cli", "run", role, "--worker", str(worker)]
+            supervisor.keep(Kept(f"{role} {worker}", command, Path("/dev/stderr")))
+        supervisor.run_until(lambda: bool(ended))
+    finally:
+        supervisor.stop()
+
+
+@main.group()
+def config() -> None:
+    """What an operator writes: settings and the files below CONFIG_DIR."""
+
+
+@config.command()
+def check() -> None:
+    """Read all of it as the roles do; a line for each: `ok NAME`, or what is wrong (then the exit code is 2)."""
+    found = check_configuration()
+    told = dict.fromkeys(line for each in found for line in each.refusals or (f"ok {each.name}",))
+    for line in told:
+        click.echo(line)
+    if any(each.refusals for each in found):
+        raise SystemExit(2)
+
+
+@main.group()
+def topics() -> None:
+    """The topics on the cluster."""
+
+
+@topics.command()
+@click.option("--partitions", default=DEFAULT_PARTITIONS, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--replication", default=1, show_default=True, type=click.IntRange(1, 9))
+def create(partitions: int, replication: int) -> None:
+    """Create those that do not exist; tell which were created."""
+    for name in asyncio.run(create_topics(Settings(), partitions, replication)):
+        click.echo(name)
+
+
+@main.command()
+@click.option("--seed", default=1, show_default=True, help="Another seed makes other cards, thieves and alerts.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65_535), help="The desk's port.")
+def demo(seed: int, port: int) -> None:
+    """Start everything on this machine: broker, store, roles, simulators and the desk. Ctrl-C ends it."""
+    ended = _signals()
+    run_demo(seed, port, lambda: bool(ended))
+
+
+@main.command()
+@click.option("--preset", default="demo", show_default=True, type=click.Choice(sorted(PRESETS)))
+@click.option("--seed", default=1, show_default=True)
+@click.option("--cards", type=click.IntRange(1, 5_000_000), help="Number of cards.")
+@click.option("--rate", type=click.FloatRange(0.01, 100_000), help="Transactions per second of a live preset.")
+@click.option("--count", type=click.IntRange(1), help="Stop after so many transactions.")
+@click.option("--to", "to", default="kafka", show_default=True, type=click.Choice(["kafka", "file"]))
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (.csv or .jsonl), with --to file."
+)
+@click.option("--truth", type=click.Path(path_type=Path, dir_okay=False), help="Write what was fraud to this file.")
+@click.option("--epoch", type=float, help="Unix time at which the history ends; default: now.")
+def simulate(
+    preset: str,
+    seed: int,
+    cards: int | None,
+    rate: float | None,
+    count: int | None,
+    to: str,
+    out: Path | None,
+    truth: Path | None,
+    epoch: float | None,
+) -> None:
+    """Simulated cardholders, thieves and customers: live onto the topics, or a history into a file."""
+    plan = SimulationPlan(preset, seed, epoch or time.time(), cards, rate, count, truth)
+    if to == "file":
+        if out is None:
+            raise click.UsageError("--to file needs --out FILE")
+        click.echo(f"{write_simulation(plan, out)} transactions in {out}")
+        return
+    logs.set_up(Settings(), "simulate")
+
+    async def run_it() -> None:
+        stop = asyncio.Event()
+        _stop_on_signals(stop)
+        sent = await run_simulation(stop, plan)
+        click.echo(f"{sent.transactions} transactions, {sent.fraud} of them fraud, sent for {sent.customers} customers")
+
+    uvloop.run(run_it())
+
+
+def _signals() -> list[int]:
+    """A list that a SIGTERM or SIGINT is put into."""
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda value, frame: received.append(value))
+    return received
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Keeping roles alive on one host: a process that ends is started again, and all end with their parent.
+
+A role that cannot go on leaves at once and comes back from its last checkpoint (see `adapters.kafka.polling`). In
+production the platform restarts it; for `demo` and `run ROLE --workers N` this does.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from pipeline.embedded.process import Child, start
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
+STEADY_S = 30.0
+"""Having run so long, a process that ends is started again without a longer pause."""
+LOOK_S = 0.1
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Kept:
+    """A program to keep running; its output is appended to ``log_file``."""
+
+    name: str
+    command: Sequence[str]
+    log_file: Path
+    environment: Mapping[str, str] | None = None
+    child: Child | None = None
+    started_at: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+    due_at: float | None = None
+    starts: int = field(default=0)
+
+    def start(self) -> None:
+        self.child = start(self.name, self.command, self.log_file, self.environment)
+        self.started_at = time.monotonic()
+        self.due_at = None
+        self.starts += 1
+
+
+class Supervisor:
+    """Starts programs in order, restarts those that end, stops them in reverse order."""
+
+    def __init__(self) -> None:
+        self.programs: list[Kept] = []
+
+    def keep(self, program: Kept) -> Kept:
+        """Start ``program`` and keep it running."""
+        program.start()
+        self.programs.append(program)
+        return program
+
+    def look(self) -> None:
+        """Restart what has ended, after a pause that doubles while it keeps ending."""
+        now = time.monotonic()
+        for program in self.programs:
+            if program.child is None or program.child.exit_code is None:
+                continue
+            if program.due_at is None:
+                if now - program.started_at > STEADY_S:
+                    program.pause_s = FIRST_PAUSE_S
+                program.due_at = now + program.pause_s
+                program.pause_s = min(program.pause_s * 2, LONGEST_PAUSE_S)
+                log.warning("a process ended and is started again", name=program.name, exit=program.child.exit_code)
+            elif now >= program.due_at:
+                program.start()
+
+    def run_until(self, ended: Callable[[], bool]) -> None:
+        """Look after the programs until ``ended`` says so."""
+        while not ended():
+            self.look()
+            time.sleep(LOOK_S)
+
+    def stop(self) -> None:
+        for program in reversed(self.programs):
+            if program.child is not None:
+                program.child.stop()
+        self.programs.clear()
