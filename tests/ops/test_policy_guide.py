@@ -1,0 +1,55 @@
+"""What the policy guide shows works: its example is a policy, and it names exactly the columns rules may speak of."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.columns import SCHEMA
+from pipeline.core.features import FEATURES
+from pipeline.core.policy import parse_policy
+from pipeline.core.rules import FUNCTIONS, compile_rule
+
+DOCS = Path(__file__).parents[2] / "docs"
+LANGUAGES = ("en", "zh-CN")
+ACTION_NAMES = ("transaction", "card", "contact", "queue")
+
+
+def guide(language: str) -> str:
+    return (DOCS / language / "policy-guide.md").read_text()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_example_is_a_policy(language: str) -> None:
+    (example,) = re.findall(r"^```toml\n(.*?)^```", guide(language), re.MULTILINE | re.DOTALL)
+    policy = parse_policy(example, "policy-guide.md", SCHEMA)
+    assert policy.thresholds
+    assert policy.rules
+    assert policy.explanations
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_column_and_function_of_the_rule_language_is_named(language: str) -> None:
+    named = set(re.findall(r"`(\w+)`", guide(language)))
+    features = {feature.name for feature in FEATURES}
+    assert set(SCHEMA) - features <= named
+    assert set(FUNCTIONS) - {"ceiling"} <= named
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_conditions_shown_in_the_text_are_accepted(language: str) -> None:
+    shown = re.findall(r"`((?:country|amount|new_merchant|count_10m) (?:<>|=|>) [^`]*)`", guide(language))
+    assert len(shown) >= 4
+    for condition in shown:
+        compile_rule(condition, SCHEMA)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_guide_lists_the_rules_of_the_delivered_policy(language: str) -> None:
+    file = DOCS.parent / "config" / "policies" / "default.toml"
+    delivered = parse_policy(file.read_text(), str(file), SCHEMA)
+    rows = re.findall(r"^\| `(\w+)`((?: \(hard\)|（硬规则）)?) \|", guide(language), re.MULTILINE)
+    listed = [(name, bool(hard)) for name, hard in rows if name not in ACTION_NAMES]
+    assert listed == [(rule.name, rule.hard) for rule in delivered.rules]
+    scores = [float(score) for score in re.findall(r"^\| (0\.\d+) \|", guide(language), re.MULTILINE)]
+    assert scores == [threshold.score for threshold in delivered.thresholds]
