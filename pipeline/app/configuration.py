@@ -30,7 +30,7 @@ def read(settings: Settings, path: Path | str) -> tuple[str, str]:
 
 def load_words(settings: Settings) -> Mapping[str, Words]:
     """Language → words for reason codes."""
-    return {language: parse_words(*read(settings, f"messages/{language}/reasons.toml")) for language in LANGUAGES}
+    return {language: parse_words(*read(settings, f"messages/{language}/reasons.toml"), SCHEMA) for language in LANGUAGES}
 
 
 def policy_parser(settings: Settings) -> Callable[[str, str], Policy]:

@@ -15,7 +15,7 @@ from servers import ApacheKafka, RedisServer
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 
-TRANSACTIONS = 5_000
+TRANSACTIONS = 4_000
 CARDS = 300
 RATE = 500.0
 SESSION_S = 6.0
