@@ -1,9 +1,15 @@
 """What all roles' wiring shares: configuration files, secrets, metrics registries and ports."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+)
 
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import Money, parse_rates
@@ -30,7 +36,9 @@ def read(settings: Settings, path: Path | str) -> tuple[str, str]:
 
 def load_words(settings: Settings) -> Mapping[str, Words]:
     """Language → words for reason codes."""
-    return {language: parse_words(*read(settings, f"messages/{language}/reasons.toml"), SCHEMA) for language in LANGUAGES}
+    return {
+        language: parse_words(*read(settings, f"messages/{language}/reasons.toml"), SCHEMA) for language in LANGUAGES
+    }
 
 
 def policy_parser(settings: Settings) -> Callable[[str, str], Policy]:
@@ -63,3 +71,14 @@ def new_registry() -> CollectorRegistry:
 
 def ops_port(settings: Settings, role: str, worker: int) -> int:
     return (settings.metrics_port or PORTS[role]) + worker
+
+
+async def until(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Wait for ``stop``. A task that ends before it has failed: its error is raised, for a role that half works is
+    worse than one that ends and is started again."""
+    stopped = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    if stopped not in done:
+        stopped.cancel()
+        for task in done:
+            task.result()

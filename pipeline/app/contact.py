@@ -13,7 +13,7 @@ from pipeline.adapters.kafka.readers import GroupReader
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
-from pipeline.app.configuration import new_registry, ops_port
+from pipeline.app.configuration import new_registry, ops_port, until
 from pipeline.core.masking import masked_payload
 from pipeline.core.records import DeadLetter
 from pipeline.core.scoring import rfc3339
@@ -41,6 +41,7 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
     kafka_worker = Worker(settings, DECISIONS, "contact", role)
 
     def refresh() -> None:
+        metrics.lag.clear()
         for partition, behind in kafka_worker.lag.items():
             metrics.lag.labels("contact", str(partition)).set(behind)
 
@@ -53,7 +54,7 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
         for topic, handler in ((CUSTOMERS, role.customers), (ANSWERS, role.answers))
     ]
     await kafka_worker.start()
-    await stop.wait()
+    await until(stop, readers)
     await kafka_worker.stop()
     await asyncio.gather(*readers)
     await callbacks.stop()

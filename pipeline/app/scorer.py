@@ -21,6 +21,7 @@ from pipeline.app.configuration import (
     policy_parser,
     read,
     secret,
+    until,
 )
 from pipeline.core.scoring import REFUSALS
 from pipeline.core.topics import CONTROL, TRANSACTIONS
@@ -58,7 +59,7 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     caught_up = asyncio.Event()
     followers = [
         asyncio.create_task(knowledge.follow_policy(policy_file, stop)),
-        asyncio.create_task(knowledge.follow_control(KafkaReader(settings, CONTROL), caught_up, stop)),
+        asyncio.create_task(knowledge.follow_control(lambda: KafkaReader(settings, CONTROL), caught_up, stop)),
     ]
     try:
         await asyncio.wait_for(caught_up.wait(), settings.scorer_model_wait_s)
@@ -76,7 +77,7 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     ops = OpsServer(registry, kafka_worker.ready, settings.metrics_host, ops_port(settings, "scorer", worker), refresh)
     await ops.start()
     await kafka_worker.start()
-    await stop.wait()
+    await until(stop, followers)
     await kafka_worker.stop()
     await asyncio.gather(*followers)
     await ops.stop()

@@ -5,6 +5,7 @@ does not parse, or a snapshot that is not genuine, is refused with its reason; t
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from pipeline.ports import Reader
 
 POLICY_LOOK_S = 0.5
 CONTROL_POLL_S = 0.5
+CONTROL_RETRY_S = 2.0
 MODEL_KEY = b"model"
 
 log = structlog.get_logger()
@@ -92,19 +94,31 @@ class Knowledge:
             log.info("model in force", version=model.version, learned=snapshot.learned)
         return True
 
-    async def follow_control(self, reader: Reader, caught_up: asyncio.Event, stop: asyncio.Event) -> None:
-        """Take every model published; ``caught_up`` is set when what was there at the start has been read."""
+    async def follow_control(
+        self, open_reader: Callable[[], Reader], caught_up: asyncio.Event, stop: asyncio.Event
+    ) -> None:
+        """Take every model published; ``caught_up`` is set when what was there at the start has been read. When the
+        topic can't be read the running model stays, and reading begins again."""
+        while not stop.is_set():
+            reader = open_reader()
+            try:
+                await self._read_control(reader, caught_up, stop)
+            except Exception as error:  # the port names no errors of its own, and a scorer outlives any of its broker's
+                log.warning("the control topic can't be read: the running model stays", error=repr(error))
+                await asyncio.sleep(CONTROL_RETRY_S)
+            finally:
+                with contextlib.suppress(Exception):  # the connection may be gone already
+                    await reader.stop()
+
+    async def _read_control(self, reader: Reader, caught_up: asyncio.Event, stop: asyncio.Event) -> None:
         await reader.start()
         ends = await reader.ends()
         reached = dict.fromkeys(ends, 0)
-        try:
-            while not stop.is_set():
-                if not caught_up.is_set() and all(reached[number] >= end for number, end in ends.items()):
-                    caught_up.set()
-                for number, records in (await reader.poll(CONTROL_POLL_S)).items():
-                    for record in records:
-                        reached[number] = record.offset + 1
-                        if record.key == MODEL_KEY and record.value:
-                            self.take_model(record.value)
-        finally:
-            await reader.stop()
+        while not stop.is_set():
+            if not caught_up.is_set() and all(reached[number] >= end for number, end in ends.items()):
+                caught_up.set()
+            for number, records in (await reader.poll(CONTROL_POLL_S)).items():
+                for record in records:
+                    reached[number] = record.offset + 1
+                    if record.key == MODEL_KEY and record.value:
+                        self.take_model(record.value)

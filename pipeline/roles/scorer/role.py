@@ -91,7 +91,10 @@ class Scorer:
         for owned in self._owned.values():
             if owned.saving is None and owned.behind:
                 waited_ms = (now - owned.changed_at) * 1000 if owned.changed_at is not None else 0.0
-                if waited_ms >= self._settings.scorer_checkpoint_ms or len(owned.dirty) >= self._settings.scorer_checkpoint_rows:
+                if (
+                    waited_ms >= self._settings.scorer_checkpoint_ms
+                    or len(owned.dirty) >= self._settings.scorer_checkpoint_rows
+                ):
                     owned.changed_at = None
                     owned.saving = asyncio.create_task(self._save(owned))
         return lost
@@ -123,7 +126,9 @@ class Scorer:
     # --- the work
 
     async def polled(self, poll: Poll) -> None:
-        owned = {number: self._owned[number] for number in poll if number in self._owned and not self._owned[number].lost}
+        owned = {
+            number: self._owned[number] for number in poll if number in self._owned and not self._owned[number].lost
+        }
         parts = [Part(number, poll[number], owned[number].rows, owned[number].dirty) for number in owned]
         moment = self._clock.now()
         scored = score_poll(parts, self._knowledge.current, self._partition_of, moment, time.perf_counter)
@@ -178,5 +183,3 @@ class Scorer:
         metrics.policy_info.labels(current.policy.version).set(1)
         if current.model.as_of is not None:
             metrics.model_age.set(max(0.0, now - current.model.as_of))
-
-
