@@ -37,7 +37,10 @@ check: lint types layers test ## all of the above
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-.PHONY: proof-kill
+.PHONY: schemas proof-kill
+schemas: $(READY) ## write docs/schemas anew from the code's types
+	@$(BIN)/python -c 'from pathlib import Path; from pipeline.core.schemas import TYPES, as_text; [Path(f"docs/schemas/{t.name}.json").write_text(as_text(t), encoding="utf-8") for t in TYPES]'
+
 KAFKA_LIBS := var/kafka-libs
 REAL := CARDWATCH_TEST_REAL=1 CARDWATCH_TEST_KAFKA_LIBS=$(KAFKA_LIBS) $(BIN)/python -m pytest -q -s
 

@@ -142,9 +142,17 @@ def mask_bytes(value: bytes) -> bytes:
     return mask(value.decode("utf-8", "replace")).encode()
 
 
-_ESCAPED_DIGIT = re.compile(r"\\u003([0-9])")
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[bfnrt/])")
 _LONG_RUN = re.compile(r"\d{7,}")
-_BROKEN_RUN = re.compile(r"\d(?:[\s\x00-\x1f._/\\%\u00a0\u2010-\u2015-]{1,3}\d|\d){8,}")
+_BROKEN_RUN = re.compile(r"""\d(?:(?:_|[^\w"',:\[\]{}]){0,16}\d){8,}""")
+"""Sixteen: a blank, a dash and a blank between two digits take fifteen characters when a UTF-32 text is read as UTF-8."""
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    if escape[1] is None:
+        return " "
+    code = int(escape[1], 16)
+    return escape[0] if 0xD800 <= code <= 0xDFFF else chr(code)  # half a character can't be written again
 
 
 def _mask_any(run: re.Match[str]) -> str:
@@ -154,9 +162,9 @@ def _mask_any(run: re.Match[str]) -> str:
 
 def masked_payload(value: bytes) -> str:
     """The beginning of an unusable message, for people to recognise it by: at most 500 characters, undecodable bytes
-    as �. A bad message may hold anything anywhere, so every run of seven digits and more is masked, and of nine and
-    more where anything but a letter, quote, comma or colon stands between them (a UTF-16 text has zero bytes there);
-    digits written as JSON escapes are unescaped first."""
+    as �, JSON escapes read. A bad message may hold anything anywhere, so every run of seven digits and more is masked,
+    and of nine and more where anything but a letter, quote, bracket, comma or colon stands between them (a UTF-16 text
+    has zero bytes there)."""
     head = value[: 5 * MAX_PAYLOAD_CHARACTERS].decode("utf-8", "replace")
-    head = _ESCAPED_DIGIT.sub(r"\1", head)
+    head = _ESCAPED.sub(_unescape, head)
     return _LONG_RUN.sub(_mask_any, _BROKEN_RUN.sub(_mask_any, head))[:MAX_PAYLOAD_CHARACTERS]

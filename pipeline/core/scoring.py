@@ -5,7 +5,6 @@ walks a partition's records in their order, everything else works on whole colum
 which other rows share the poll.
 """
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -124,9 +123,9 @@ def score_poll(
     """Decide every transaction of ``parts`` and move their rows on. ``moment``: unix seconds for `decided_at`;
     ``stopwatch`` times the stages. What cannot be used is refused with its coordinates; the rest goes on."""
     result = ScoredPoll()
-    laps = [stopwatch()]
+    lap = _Laps(stopwatch, result.seconds)
     decoded = [list(_decoded(part, versions.money, partition_of, result)) for part in parts]
-    laps.append(stopwatch())
+    lap.end("decode")
     rows: list[_Row] = []
     features: list[tuple[float, ...]] = []
     counts = []
@@ -134,19 +133,29 @@ def score_poll(
         before = len(rows)
         _advance(part, events, rows, features, result)
         counts.append(len(rows) - before)
-    laps.append(stopwatch())
+    lap.end("advance")
     if rows:
         table = _score(rows, np.array(features, dtype=np.float64), versions.model)
-        laps.append(stopwatch())
+        lap.end("model")
         verdicts = _decide(rows, table, versions.policy)
-        laps.append(stopwatch())
+        lap.end("decide")
         _encode_all(parts, counts, rows, table, verdicts, versions, moment, result)
-    laps.append(stopwatch())
-    for stage, (start, end) in zip(
-        ("decode", "advance", "model", "decide", "encode"), itertools.pairwise(laps), strict=False
-    ):
-        result.seconds[stage] = end - start
+        lap.end("encode")
     return result
+
+
+class _Laps:
+    """Notes how long each stage took."""
+
+    def __init__(self, stopwatch: Callable[[], float], seconds: dict[str, float]) -> None:
+        self._stopwatch = stopwatch
+        self._seconds = seconds
+        self._since = stopwatch()
+
+    def end(self, stage: str) -> None:
+        now = self._stopwatch()
+        self._seconds[stage] = now - self._since
+        self._since = now
 
 
 def _decoded(

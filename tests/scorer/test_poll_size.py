@@ -124,7 +124,7 @@ def test_the_traffic_has_something_to_decide(traffic: list[Arrival], versions: V
     assert outcomes["review"] + outcomes["verify"] + outcomes["hold"] > 5, outcomes
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_decisions_and_rows_are_the_same_for_every_poll_size(
     traffic: list[Arrival], versions: Versions, data: st.DataObject

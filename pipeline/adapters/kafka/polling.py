@@ -25,6 +25,7 @@ from typing import Any
 
 import aiokafka
 import structlog
+import uvloop
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
@@ -95,7 +96,7 @@ class PollConsumer(driver.Consumer):
         self.handled = 0
 
     def _new_consumer_thread(self) -> driver.ConsumerThread:
-        return PollThread(self, loop=self.loop, beacon=self.beacon)
+        return PollThread(self, loop=self.loop, beacon=self.beacon, thread_loop=uvloop.new_event_loop())
 
     # --- who we are in the group
 

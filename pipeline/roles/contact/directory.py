@@ -8,10 +8,12 @@ import re
 import msgspec
 
 from pipeline.core.conversation import CALL_CLASS
+from pipeline.core.masking import holds_card_number
 from pipeline.core.records import Customer
 from pipeline.ports import DirectoryEntry, Record
 
 E164 = re.compile(r"\+[1-9]\d{6,14}")
+LAST4 = re.compile(r"[0-9]{4}")
 _decoder = msgspec.json.Decoder(Customer)
 _encoder = msgspec.json.Encoder()
 
@@ -43,6 +45,11 @@ def _read(key: bytes | None, value: bytes) -> Customer:
         raise NoCustomer("customer", "the key must be the customer's id")
     if not all(E164.fullmatch(phone.number) for phone in customer.phones):
         raise NoCustomer("phones", "a phone number must be in E.164 form: + and 7 to 15 digits")
+    if any(held.last4 is not None and not LAST4.fullmatch(held.last4) for held in customer.cards):
+        raise NoCustomer("cards", "last4 must be the card number's last four digits and no more")
+    rest = msgspec.structs.replace(customer, phones=[])
+    if holds_card_number(_encoder.encode(rest).decode()):
+        raise NoCustomer(None, "the record holds a clear card number")
     return customer
 
 

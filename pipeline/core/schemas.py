@@ -1,0 +1,42 @@
+"""JSON Schemas of the topics other teams write to and read from, generated from the very types the code uses."""
+
+from typing import Any
+
+import msgspec
+
+from pipeline.core.decision import Decision
+from pipeline.core.records import Answer, CardCommand, ContactStep, Customer, DeadLetter, Label
+from pipeline.core.topics import (
+    ANSWERS,
+    CARD_COMMANDS,
+    CONTACTS,
+    CUSTOMERS,
+    DEAD_LETTERS,
+    DECISIONS,
+    LABELS,
+    TRANSACTIONS,
+    Topic,
+)
+from pipeline.core.transaction import Transaction
+
+TYPES: dict[Topic, type[msgspec.Struct]] = {
+    TRANSACTIONS: Transaction,
+    DECISIONS: Decision,
+    LABELS: Label,
+    CARD_COMMANDS: CardCommand,
+    CUSTOMERS: Customer,
+    CONTACTS: ContactStep,
+    ANSWERS: Answer,
+    DEAD_LETTERS: DeadLetter,
+}
+
+
+def json_schema(topic: Topic) -> dict[str, Any]:
+    """The schema (draft 2020-12) of ``topic``'s records; raises KeyError for a topic without a public record."""
+    schema = msgspec.json.schema(TYPES[topic])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": topic.name, **schema}
+
+
+def as_text(topic: Topic) -> str:
+    """The schema as it stands in the documentation: indented, keys in order."""
+    return msgspec.json.format(msgspec.json.encode(json_schema(topic), order="deterministic"), indent=2).decode() + "\n"
