@@ -1,27 +1,24 @@
 """The command line: ``cardwatch COMMAND``. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 70 a role
-could not go on (start it again), 75 it was stuck, 78 stored state and topic do not fit."""
+could not go on (start it again), 75 it was stuck, 78 stored state and topic do not fit.
+
+A command imports what it runs when it runs: all together take two seconds and more, one role a part of that.
+"""
 
 import asyncio
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 
 import click
 import uvloop
 
 from pipeline import __version__, logs
-from pipeline.adapters.kafka.admin import create_topics
-from pipeline.app.config_check import check_configuration, refusal
-from pipeline.app.contact import run_contact
-from pipeline.app.desk import run_desk
-from pipeline.app.learner import run_learner
-from pipeline.app.scorer import run_scorer
-from pipeline.app.simulation import SimulationPlan, run_simulation, write_simulation
 from pipeline.core.topics import DEFAULT_PARTITIONS
-from pipeline.demo import run_demo
 from pipeline.lab.simulate.presets import PRESETS
+from pipeline.ports import BrokerDown
 from pipeline.settings import Settings
 from pipeline.supervisor import Kept, Supervisor
 
@@ -29,7 +26,13 @@ SWITCH_INTERVAL_S = 0.0002
 """How soon a thread gives way to another: Kafka's fetches run in their own thread beside the scoring."""
 
 Run = Callable[[asyncio.Event, int], Awaitable[None]]
-ROLES: dict[str, Run] = {"scorer": run_scorer, "learner": run_learner, "contact": run_contact, "desk": run_desk}
+ROLES = ("contact", "desk", "learner", "scorer")
+
+
+def _role(name: str) -> Run:
+    """The wiring of the role ``name``: ``run_NAME`` of ``pipeline.app.NAME``."""
+    run: Run = getattr(import_module(f"pipeline.app.{name}"), f"run_{name}")
+    return run
 
 
 class Refused(click.ClickException):
@@ -39,12 +42,16 @@ class Refused(click.ClickException):
 
 
 class Commands(click.Group):
-    """Says what is wrong with a configuration in a sentence."""
+    """Says what is wrong with a configuration, or what is not there, in a sentence."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except BrokerDown as error:
+            raise click.ClickException(str(error)) from None
         except Exception as error:
+            from pipeline.app.config_check import refusal
+
             words = refusal(error)
             if words is None:
                 raise
@@ -58,7 +65,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("role", type=click.Choice(sorted(ROLES)))
+@click.argument("role", type=click.Choice(ROLES))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes on this host.")
 @click.option("--worker", default=0, type=click.IntRange(0, 63), help="This worker's number (adds to METRICS_PORT).")
 def run(role: str, workers: int, worker: int) -> None:
@@ -68,7 +75,7 @@ def run(role: str, workers: int, worker: int) -> None:
         return
     logs.set_up(Settings(), role)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    uvloop.run(_until_signal(ROLES[role], worker))
+    uvloop.run(_until_signal(_role(role), worker))
 
 
 async def _until_signal(run_role: Run, worker: int) -> None:
@@ -97,6 +104,8 @@ def config() -> None:
 @config.command()
 def check() -> None:
     """Read all of it as the roles do; a line for each: `ok NAME`, or what is wrong (then the exit code is 2)."""
+    from pipeline.app.config_check import check_configuration
+
     found = check_configuration()
     told = dict.fromkeys(line for each in found for line in each.refusals or (f"ok {each.name}",))
     for line in told:
@@ -115,6 +124,8 @@ def topics() -> None:
 @click.option("--replication", default=1, show_default=True, type=click.IntRange(1, 9))
 def create(partitions: int, replication: int) -> None:
     """Create those that do not exist; tell which were created."""
+    from pipeline.adapters.kafka.admin import create_topics
+
     for name in asyncio.run(create_topics(Settings(), partitions, replication)):
         click.echo(name)
 
@@ -122,10 +133,23 @@ def create(partitions: int, replication: int) -> None:
 @main.command()
 @click.option("--seed", default=1, show_default=True, help="Another seed makes other cards, thieves and alerts.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65_535), help="The desk's port.")
-def demo(seed: int, port: int) -> None:
+@click.option(
+    "--preset",
+    default="demo",
+    show_default=True,
+    type=click.Choice([name for name, preset in PRESETS.items() if preset.live is not None]),
+    help="Which simulated world: busy has fewer cards and many more thieves.",
+)
+def demo(seed: int, port: int, preset: str) -> None:
     """Start everything on this machine: broker, store, roles, simulators and the desk. Ctrl-C ends it."""
+    from pipeline.demo.run import DemoFailed, Story, run_demo
+
     ended = _signals()
-    run_demo(seed, port, lambda: bool(ended))
+    try:
+        run_demo(Story(preset, seed), port, lambda: bool(ended))
+    except DemoFailed as failed:
+        click.echo(f"Error: {failed}", err=True)
+        raise SystemExit(failed.exit_code) from None
 
 
 @main.command()
@@ -138,7 +162,11 @@ def demo(seed: int, port: int) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (.csv or .jsonl), with --to file."
 )
-@click.option("--truth", type=click.Path(path_type=Path, dir_okay=False), help="Write what was fraud to this file.")
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what was fraud to this file; a live run goes on where it is.",
+)
 @click.option("--epoch", type=float, help="Unix time at which the history ends; default: now.")
 def simulate(
     preset: str,
@@ -152,6 +180,8 @@ def simulate(
     epoch: float | None,
 ) -> None:
     """Simulated cardholders, thieves and customers: live onto the topics, or a history into a file."""
+    from pipeline.app.simulation import SimulationPlan, run_simulation, write_simulation
+
     plan = SimulationPlan(preset, seed, epoch or time.time(), cards, rate, count, truth)
     if to == "file":
         if out is None:
@@ -170,9 +200,9 @@ def simulate(
 
 
 def _signals() -> list[int]:
-    """A list that a SIGTERM or SIGINT is put into."""
+    """A list that a SIGTERM, SIGINT or SIGHUP (the terminal was closed) is put into."""
     received: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda value, frame: received.append(value))
     return received
 

@@ -19,6 +19,10 @@ Poll = Mapping[int, Sequence[Record]]
 """Partition number → its records, in offset order without holes."""
 
 
+class BrokerDown(Exception):
+    """The broker was not there when a role started: a sentence for the operator."""
+
+
 class Log(Protocol):
     """Where records are appended. Topics are given without the installation's prefix."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.embedded.process import Child, start
+from pipeline.embedded.process import STOP_GRACE_S, Child, start
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -46,8 +46,10 @@ class Kept:
 class Supervisor:
     """Starts programs in order, restarts those that end, stops them in reverse order."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[str, int], None] | None = None) -> None:
+        """``told`` hears the name and exit code of what ended; without it, the log does."""
         self.programs: list[Kept] = []
+        self._told = told or _log_ended
 
     def keep(self, program: Kept) -> Kept:
         """Start ``program`` and keep it running."""
@@ -66,7 +68,7 @@ class Supervisor:
                     program.pause_s = FIRST_PAUSE_S
                 program.due_at = now + program.pause_s
                 program.pause_s = min(program.pause_s * 2, LONGEST_PAUSE_S)
-                log.warning("a process ended and is started again", name=program.name, exit=program.child.exit_code)
+                self._told(program.name, program.child.exit_code)
             elif now >= program.due_at:
                 program.start()
 
@@ -77,7 +79,15 @@ class Supervisor:
             time.sleep(LOOK_S)
 
     def stop(self) -> None:
-        for program in reversed(self.programs):
-            if program.child is not None:
-                program.child.stop()
+        """Ask all to end, the last first, and wait: together no longer than one may take."""
+        deadline = time.monotonic() + STOP_GRACE_S
+        children = [program.child for program in reversed(self.programs) if program.child is not None]
+        for child in children:
+            child.ask_to_stop()
+        for child in children:
+            child.stop(max(0.0, deadline - time.monotonic()))
         self.programs.clear()
+
+
+def _log_ended(name: str, exit_code: int) -> None:
+    log.warning("a process ended and is started again", name=name, exit=exit_code)

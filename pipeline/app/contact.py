@@ -14,9 +14,9 @@ from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.app.configuration import new_registry, ops_port, until
+from pipeline.core.encode import rfc3339
 from pipeline.core.masking import masked_payload
 from pipeline.core.records import DeadLetter
-from pipeline.core.scoring import rfc3339
 from pipeline.core.topics import ANSWERS, CUSTOMERS, DEAD_LETTERS, DECISIONS, Topic
 from pipeline.ports import Outgoing, Record
 from pipeline.roles.contact.metrics import ContactMetrics

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,13 +33,17 @@ class SimulationPlan(NamedTuple):
 
 
 async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
-    """Simulated cardholders, thieves and switch, onto the topics."""
+    """Simulated cardholders, thieves and switch, onto the topics. Where the truth file of a live run is there
+    already, it goes on: it appends, and what the switch was commanded before it reads from the topic."""
     settings = Settings()
     preset = with_rate(PRESETS[plan.preset], plan.rate)
+    again = preset.live is not None and plan.truth is not None and plan.truth.exists()
+    if again and preset.live is not None:  # its first thieves have been here
+        preset = replace(preset, live=replace(preset.live, opening=0))
     world = world_for(preset, plan.seed, plan.epoch, cards=plan.cards)
     kafka = KafkaLog(settings)
     await kafka.start()
-    truth = TruthFile(plan.truth) if plan.truth else None
+    truth = TruthFile(plan.truth, append=again) if plan.truth else None
     commands = KafkaReader(settings, CARD_COMMANDS)
     await commands.start()
 

@@ -45,6 +45,10 @@ class Child:
             log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
             return log.read().decode(errors="replace")
 
+    def ask_to_stop(self) -> None:
+        """Ask it to end, without waiting."""
+        self._process.terminate()
+
     def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         """Ask it to end, wait, end it. Nothing happens when it has ended already."""
         self._process.terminate()
@@ -80,7 +84,8 @@ class Child:
 
 
 def start(name: str, command: Sequence[str], log_file: Path, environment: Mapping[str, str] | None = None) -> Child:
-    """Start ``command`` (its first word a path), tied to this process, its output appended to ``log_file``.
+    """Start ``command`` (its first word a path), tied to this process, its output appended to ``log_file``. It is in a
+    process group of its own: Ctrl-C reaches this process only, which ends its children in their order.
     ``environment`` None: this process's own. Raises `OSError` when it can't be started."""
     with log_file.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # a list of arguments from our own code, no shell
@@ -89,6 +94,7 @@ def start(name: str, command: Sequence[str], log_file: Path, environment: Mappin
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
+            process_group=0,
         )
     return Child(name, process, log_file)
 

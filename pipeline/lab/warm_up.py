@@ -16,7 +16,8 @@ from models.calibrate import PriorCurve
 from models.scorer import Model
 from models.snapshot import Snapshot
 from pipeline.adapters.memory import StoredRecord
-from pipeline.core.scoring import Part, Versions, score_poll
+from pipeline.core.poll import Part, Versions
+from pipeline.core.scoring import score_poll
 from pipeline.ports import MAX_POLL_RECORDS, Record
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
 from pipeline.roles.learner.metrics import LearnerMetrics

@@ -17,7 +17,8 @@ from models.scorer import Model
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core import scored as scored_record
 from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
-from pipeline.core.scoring import Part, ScoredPoll, Versions, score_poll
+from pipeline.core.poll import Part, ScoredPoll, Versions
+from pipeline.core.scoring import score_poll
 from pipeline.lab.simulate.stolen_card import StolenCardParameters
 from pipeline.lab.simulate.stream import Stream
 from pipeline.lab.simulate.world import World, WorldParameters

@@ -10,16 +10,22 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import murmur2
 
 from pipeline.adapters.kafka.connection import client_arguments
 from pipeline.core.topics import MAX_RECORD_BYTES, Topic
-from pipeline.ports import Outgoing
+from pipeline.ports import BrokerDown, Outgoing
 from pipeline.settings import Settings
 
+START_S = 30.0
+START_PAUSE_S = 1.0
 REQUEST_TIMEOUT_MS = 40_000
 """How long one append may take, retries included, before it has failed for good."""
+
+log = structlog.get_logger()
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -37,19 +43,34 @@ class KafkaLog:
         self._failure: BaseException | None = None
 
     async def start(self) -> None:
+        """Connect; waits for a broker that is only just starting. Raises BrokerDown after `START_S`."""
         if self._producer is not None:
             return
-        producer = AIOKafkaProducer(
-            **self._arguments,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            max_batch_size=MAX_RECORD_BYTES,
-            max_request_size=MAX_RECORD_BYTES + 100_000,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
-        await producer.start()
-        self._producer = producer
+        deadline = asyncio.get_running_loop().time() + START_S
+        while True:
+            producer = AIOKafkaProducer(
+                **self._arguments,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                max_batch_size=MAX_RECORD_BYTES,
+                max_request_size=MAX_RECORD_BYTES + 100_000,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+            )
+            try:
+                await producer.start()
+            except KafkaConnectionError:
+                await producer.stop()
+                servers = self._arguments["bootstrap_servers"]
+                if asyncio.get_running_loop().time() > deadline:
+                    raise BrokerDown(
+                        f"no Kafka broker answers at {servers}: is CARDWATCH_KAFKA_BOOTSTRAP right?"
+                    ) from None
+                log.warning("waiting for Kafka", servers=servers)
+                await asyncio.sleep(START_PAUSE_S)
+            else:
+                self._producer = producer
+                return
 
     async def stop(self) -> None:
         producer, self._producer = self._producer, None

@@ -19,24 +19,21 @@ Ownership hangs on four facts of Faust 0.15 and aiokafka 0.14:
 
 import asyncio
 import functools
-import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-import aiokafka
 import structlog
 import uvloop
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
-from faust.events import Event
-from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from pipeline.ports import MAX_POLL_RECORDS, Poll, PolledRole, Record
+from pipeline.adapters.kafka.ending import EXIT_CRASHED, EXIT_OUTSIDE_LOG, end_process
+from pipeline.adapters.kafka.fetching import PollThread
+from pipeline.ports import Poll, PolledRole, Record
 
-FETCH_WAIT_MS = 50
 IDLE_POLL_S = 0.25
 """How long a fetch may wait for records; a boundary with nothing in flight comes at least this often."""
 LOADING_PAUSE_S = 0.02
@@ -44,8 +41,6 @@ DRAIN_S = 3.0
 """How long a revoke or a stop waits for the poll in flight."""
 PROOF_S = 5.0
 RELOAD_PAUSE_S = 0.5
-EXIT_CRASHED = 70
-EXIT_OUTSIDE_LOG = 78
 
 log = structlog.get_logger()
 
@@ -68,13 +63,6 @@ class Handed:
     def drop(self) -> None:
         self.dropped = True
         self.finish()
-
-
-def end_process(code: int, why: str, **facts: Any) -> None:
-    """Leave at once, without tidying up: what is in memory may be ahead of what is acknowledged. A supervisor starts
-    the process again, and it goes on from the last checkpoint."""
-    log.critical(why, **facts)
-    os._exit(code)
 
 
 class PollConsumer(driver.Consumer):
@@ -298,41 +286,3 @@ class PollConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await self.drain("rebalance")
         await super().on_partitions_revoked(revoked)
-
-
-class PollThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread; the fetch wait is a constant of 1.5 s there."""
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        original = aiokafka.AIOKafkaConsumer
-
-        def created(**arguments: Any) -> Any:
-            arguments.update(fetch_max_wait_ms=FETCH_WAIT_MS, max_poll_records=MAX_POLL_RECORDS)
-            return original(**arguments)
-
-        aiokafka.AIOKafkaConsumer = created
-        try:
-            return super()._create_worker_consumer(transport)
-        finally:
-            aiokafka.AIOKafkaConsumer = original
-
-
-class PollTransport(driver.Transport):
-    """Faust's aiokafka transport with our consumer, bound to one role and topic."""
-
-    Consumer = PollConsumer
-
-    def __init__(self, *args: Any, role: PolledRole, topic: str, **kwargs: Any) -> None:
-        self.role = role
-        self.topic = topic
-        super().__init__(*args, **kwargs)
-
-
-class PassThrough(Schema):
-    """Faust neither decodes nor validates: the role does, and knows what to do with what it cannot read."""
-
-    def compile(self, app: Any, *, on_key_decode_error: Any, on_value_decode_error: Any, default: Any = None) -> Any:
-        async def decode(message: Any, *, propagate: bool = False) -> Event:
-            return Event(app, message.key, message.value, message.headers, message)
-
-        return decode

@@ -6,7 +6,7 @@ stuck event loop can stop, ends the process when the loop no longer beats, or wh
 
 import threading
 
-from pipeline.adapters.kafka.polling import end_process
+from pipeline.adapters.kafka.ending import EXIT_STUCK, end_process
 
 CHECK_S = 1.0
 SILENT_CHECKS = 60
@@ -14,7 +14,6 @@ SILENT_CHECKS = 60
 woken has not hung.)"""
 STUCK_CHECKS = 45
 """So many checks in which records waited, nothing was loading, and none was handled."""
-EXIT_STUCK = 75
 
 
 class Watchdog:

@@ -9,7 +9,9 @@ import structlog
 from yarl import URL
 
 from pipeline.adapters.kafka.connection import faust_credentials
-from pipeline.adapters.kafka.polling import EXIT_CRASHED, PassThrough, PollConsumer, PollTransport, end_process
+from pipeline.adapters.kafka.ending import EXIT_CRASHED, end_process
+from pipeline.adapters.kafka.polling import PollConsumer
+from pipeline.adapters.kafka.transport import PassThrough, PollTransport
 from pipeline.adapters.kafka.watchdog import Watchdog
 from pipeline.core.topics import Topic
 from pipeline.ports import MAX_POLL_RECORDS, PolledRole
@@ -46,6 +48,7 @@ class Worker:
         self._settings = settings
         self._topic = settings.topic_prefix + topic.name
         self._group = f"{settings.topic_prefix}{name}"
+        self._scratch = tempfile.TemporaryDirectory(prefix="cardwatch-")  # Faust insists on a directory
         self._app = self._build()
         self._watchdog = Watchdog()
         self._observer: asyncio.Task[None] | None = None
@@ -70,7 +73,7 @@ class Worker:
             store="memory://",
             web_enabled=False,
             worker_redirect_stdouts=False,
-            datadir=tempfile.mkdtemp(prefix="cardwatch-"),
+            datadir=self._scratch.name,
         )
         app.transport = PollTransport(
             [URL(url) for url in broker.replace("kafka://", "aiokafka://").split(";")],
@@ -135,3 +138,4 @@ class Worker:
         if self._observer is not None:
             self._observer.cancel()
         await self._app.stop()
+        self._scratch.cleanup()

@@ -18,10 +18,11 @@ FORMATS = (".csv", ".jsonl")
 
 
 class TruthFile:
-    """The truth as JSON lines ``{"id", "fraud", "kind"}``, each on disk's doorstep at once: a reader may follow."""
+    """The truth as JSON lines ``{"id", "fraud", "kind"}``, each on disk's doorstep at once: a reader may follow.
+    ``append``: after what is there."""
 
-    def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("wb")
+    def __init__(self, path: Path, append: bool = False) -> None:
+        self._file: IO[bytes] = path.open("ab" if append else "wb")
 
     def __call__(self, truth: Truth) -> None:
         self._file.write(msgspec.json.encode(truth._asdict()) + b"\n")

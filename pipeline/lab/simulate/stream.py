@@ -23,6 +23,8 @@ from pipeline.lab.simulate.world import World
 
 FIRST_LIVE_OCCASION = 1_000_000
 """Live occasions are numbered from here on, apart from those of a planned day."""
+NUMBERS_A_SECOND = 20_000
+"""A stream begun later numbers its occasions from higher up, so that one started again never repeats an identifier."""
 TRIES_FOR_A_CARD = 200
 
 
@@ -65,7 +67,7 @@ class Stream:
         """Endless traffic from unix time ``start``; emit each attempt when the wall clock reaches its ``time``."""
         p = parameters or LiveParameters()
         source = Source(self._world.seed, "live")
-        number = FIRST_LIVE_OCCASION
+        number = FIRST_LIVE_OCCASION + int(start % 86_400 * NUMBERS_A_SECOND)
         draws = source.at(int(start), 0)
         genuine = start + draws.exponential(1 / p.rate)
         opening = sorted((start + draws.uniform() * p.opening_s for _ in range(p.opening)), reverse=True)

@@ -17,7 +17,7 @@ from models.snapshot import SnapshotRefused, open_sealed
 from pipeline.core.currencies import Money
 from pipeline.core.features import LAYOUT, MODEL_FEATURES
 from pipeline.core.policy import Policy, PolicyError
-from pipeline.core.scoring import Versions
+from pipeline.core.poll import Versions
 from pipeline.ports import Reader
 
 POLICY_LOOK_S = 0.5

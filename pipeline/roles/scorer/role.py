@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import structlog
 
-from pipeline.core.scoring import Part, ScoredPoll, score_poll
+from pipeline.core.poll import Part, ScoredPoll
+from pipeline.core.scoring import score_poll
 from pipeline.core.topics import DEAD_LETTERS, DECISIONS, SCORED
 from pipeline.ports import Clock, Log, Membership, Poll, ProfileStore, Record
 from pipeline.roles.scorer.knowledge import Knowledge

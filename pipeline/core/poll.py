@@ -1,0 +1,80 @@
+"""What travels through scoring: the parts of a poll, what it is decided under, its rows as columns, what comes out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.currencies import Money
+from pipeline.core.policy import Policy
+from pipeline.core.topics import Outgoing, Record
+from pipeline.core.transaction import Event
+
+Floats = NDArray[np.float64]
+
+
+class Model(Protocol):
+    """Scores whole matrices: raw measure, percentile (0–100, how unusual), probability of fraud (0–1), float64[n] each.
+    A row's scores do not depend on the other rows."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def warming_up(self) -> bool: ...
+    @property
+    def as_of(self) -> float | None: ...
+    def scores(self, x: Floats) -> tuple[Floats, Floats, Floats]: ...
+
+
+class Versions(NamedTuple):
+    """What a whole poll is decided under."""
+
+    policy: Policy
+    model: Model
+    money: Money
+
+
+class Part(NamedTuple):
+    """One partition's records of a poll, its rows, and where changed rows are noted."""
+
+    partition: int
+    records: Sequence[Record]
+    rows: dict[bytes, bytes]
+    dirty: dict[bytes, bytes]
+
+
+@dataclass(slots=True)
+class ScoredPoll:
+    """What is to be appended, and what is to be counted. ``timestamps`` are the decided records' own, ms."""
+
+    decisions: dict[int, list[Outgoing]] = field(default_factory=dict)
+    scored: dict[int, list[Outgoing]] = field(default_factory=dict)
+    refused: list[Outgoing] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    repeats: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    rule_hits: Mapping[str, int] = field(default_factory=dict)
+    timestamps: Floats = field(default_factory=lambda: np.empty(0))
+    scores: Floats = field(default_factory=lambda: np.empty(0))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Row(NamedTuple):
+    """One transaction to decide. ``exempt``: a reversal, clearing or credit, approved without a score."""
+
+    record: Record
+    event: Event
+    exempt: bool
+
+
+class Table(NamedTuple):
+    """A poll's ``n`` rows as arrays: ``matrix`` float64[n, F], the others float64[n] or bool[n]. Exempt rows have
+    scores of 0."""
+
+    matrix: Floats
+    exempt: NDArray[np.bool_]
+    raw: Floats
+    percentile: Floats
+    score: Floats
