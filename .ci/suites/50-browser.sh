@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The desk and the demo in a real browser: Chromium.
-# limit: 150 s
+# limit: 200 s
 set -euo pipefail
 bash .ci/install-chromium.sh
 CARDWATCH_TEST_REAL=1 .venv/bin/python -m pytest -q tests/real/test_desk_page.py tests/real/test_demo.py

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pipeline.core.currencies import EXPONENTS
 
 NOTHING = "–"
+MOST_PERCENT = 99.99
 _DURATIONS = ((86_400.0, "unit_days"), (3_600.0, "unit_hours"), (60.0, "unit_minutes"))
 
 
@@ -30,7 +31,7 @@ def percent(share: float) -> str:
 
 def cut_percentile(percentile: float) -> str:
     """Cut, not rounded: 99.996 must not read as 100."""
-    return f"{math.floor(percentile * 100) / 100:g}%"
+    return f"{min(math.floor(percentile * 100) / 100, MOST_PERCENT):g}%"
 
 
 def number(value: float) -> str:
