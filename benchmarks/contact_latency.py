@@ -22,20 +22,25 @@ from test_roles_killed import everyday
 
 RATE = 200.0
 ALERTS_PER_S = 2.0
+CHECKS = 3
 
 
 def feed(installation: Installation, seconds: float) -> None:
+    """Everyday payments; every half second somebody else's card is checked in a web shop, the third check of a card
+    following its second by a fifth of a second, as a person would have it: the third raises the alert."""
     started = time.time()
-    alerts = 0
+    every = int(RATE / ALERTS_PER_S)
+    apart = every * 2 // 5
     for number in range(int(RATE * seconds)):
         time.sleep(max(0.0, started + number / RATE - time.time()))
         sent = everyday(number, time.time())
         installation.outside.produce_json("transactions", str(sent["card"]), sent)
-        if number >= (alerts + 1) * RATE / ALERTS_PER_S:
-            name = f"v{alerts:04}"
-            for check in card_checks(name, time.time() - 3):
-                installation.outside.produce_json("transactions", card_of(name), check)
-            alerts += 1
+        victim, phase = divmod(number, every)
+        if phase % apart == 0 and phase // apart < CHECKS:
+            name = f"v{victim:04}"
+            time.sleep(max(0.0, started + (number + 0.5) / RATE - time.time()))  # evenly between two others
+            check = card_checks(name, time.time() - CHECKS)[phase // apart]
+            installation.outside.produce_json("transactions", card_of(name), check)
     installation.outside.flush()
 
 

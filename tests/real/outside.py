@@ -37,7 +37,7 @@ class Outside:
             {
                 "bootstrap.servers": bootstrap,
                 "partitioner": "murmur2_random",
-                "linger.ms": 2,
+                "linger.ms": 0,
                 "enable.idempotence": True,
             }
         )
