@@ -1,6 +1,9 @@
 """How long from a transaction's Kafka timestamp until the provider has the call request, on real Kafka and Redis.
 
-    python benchmarks/contact_latency.py KAFKA_LIBS [SECONDS]
+    python benchmarks/contact_latency.py KAFKA [SECONDS]
+
+KAFKA is the address of a running broker, or a directory of Kafka's jars to start one from; a broker just started spends
+a core on compiling itself for a minute, and every latency shows it.
 
 200 transactions a second, 2 alerts a second; Redis with ``appendfsync always``. The provider's own record says when a
 request came. Prints p50 and p99 in milliseconds; read them beside what a relay that only copies the topic takes on the
@@ -55,15 +58,16 @@ def latencies_ms(installation: Installation) -> list[float]:
     return sorted(first.values())
 
 
-def main(libs: Path, seconds: float) -> None:
+def main(where: str, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        kafka = ApacheKafka(Path(directory) / "kafka", libs)
+        kafka = None if ":" in where else ApacheKafka(Path(directory) / "kafka", Path(where))
         redis = RedisServer(Path(directory) / "redis", appendfsync="always")
-        kafka.start()
+        if kafka is not None:
+            kafka.start()
         redis.start()
         work = Path(directory) / "work"
         work.mkdir()
-        installation = Installation(work, kafka.bootstrap, redis.url)
+        installation = Installation(work, kafka.bootstrap if kafka else where, redis.url)
         try:
             installation.start_telephony("--behaviour", "yes", "--pick-up-s", "1", "--answer-s", "1")
             for role in ("scorer", "contact"):
@@ -83,8 +87,9 @@ def main(libs: Path, seconds: float) -> None:
         finally:
             installation.close()
             redis.stop()
-            kafka.stop()
+            if kafka is not None:
+                kafka.stop()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 30.0)
+    main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 30.0)
