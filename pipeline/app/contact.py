@@ -2,8 +2,6 @@
 
 import asyncio
 
-import msgspec
-
 from pipeline.adapters.channels.voice import VoiceProvider
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.http.callbacks import serve
@@ -14,11 +12,9 @@ from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.app.configuration import new_registry, ops_port, until
-from pipeline.core.encode import rfc3339
-from pipeline.core.masking import masked_payload
-from pipeline.core.records import DeadLetter
+from pipeline.core.dead_letters import dead_letter
 from pipeline.core.topics import ANSWERS, CUSTOMERS, DEAD_LETTERS, DECISIONS, Topic
-from pipeline.ports import Outgoing, Record
+from pipeline.ports import Record
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.role import ContactRole, DeadLetters
 from pipeline.roles.contact.settings import ContactSettings
@@ -69,18 +65,6 @@ def dead_letters(kafka: KafkaLog) -> DeadLetters:
     """Where records that cannot be used are put, with their coordinates and masked."""
 
     async def send(topic: Topic, record: Record, reason: str, field: str | None, detail: str) -> None:
-        letter = DeadLetter(
-            topic=topic.name,
-            partition=record.partition,
-            offset=record.offset,
-            reason=reason,
-            detail=detail,
-            field=field,
-            payload=masked_payload(record.value or b""),
-            time=rfc3339(record.timestamp / 1000),
-        )
-        await kafka.send(
-            DEAD_LETTERS, [Outgoing(f"{topic.name}:{record.partition}".encode(), msgspec.json.encode(letter))]
-        )
+        await kafka.send(DEAD_LETTERS, [dead_letter(topic, record, reason, field, detail)])
 
     return send

@@ -6,15 +6,15 @@ Only the columns that a policy's rules name are built: most fields of most trans
 from collections.abc import Sequence
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.expressions import Kind
 from pipeline.core.features import FEATURES
 from pipeline.core.transaction import Event
 
-Kind = Literal["number", "text", "boolean"]
 Floats = NDArray[np.float64]
 
 _FEATURE_COLUMN: Final = MappingProxyType({feature.name: index for index, feature in enumerate(FEATURES)})

@@ -6,7 +6,6 @@ store allots it in the step that accepts the transition.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from pipeline.core.conversation import (
@@ -21,6 +20,7 @@ from pipeline.core.conversation import (
     Raised,
     Refused,
 )
+from pipeline.core.moments import rfc3339
 from pipeline.core.records import Answer, CardCommand, ContactStep, Label, Step
 
 EffectName = Literal[
@@ -48,11 +48,6 @@ class Scene(NamedTuple):
     now_ms: int
 
 
-def rfc3339(at_ms: int) -> str:
-    """Unix milliseconds as RFC 3339 in UTC, millisecond precision."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def carried_out(names: Iterable[EffectName], scene: Scene) -> tuple[Effect, ...]:
     """The effects that ``names`` stand for, in their order."""
     return tuple(effect for name in names for effect in EFFECTS[name](scene))
@@ -72,7 +67,7 @@ def _step(
         customer=after.customer,
         class_=CALL_CLASS,
         step=step,
-        time=rfc3339(scene.now_ms),
+        time=rfc3339(scene.now_ms / 1000),
         channel=CHANNEL if of_attempt else None,
         attempt=attempt if of_attempt else None,
         reason=reason,
@@ -136,7 +131,7 @@ def _labels(scene: Scene) -> Iterable[Effect]:
             card=scene.after.card,
             fraud=alert.verdict == "fraud",
             source="cardholder",
-            time=rfc3339(scene.now_ms),
+            time=rfc3339(scene.now_ms / 1000),
         )
 
 
@@ -149,7 +144,7 @@ def _answer(scene: Scene) -> Iterable[Effect]:
             answer=event.word,
             channel=event.channel,
             assurance=event.assurance,
-            time=rfc3339(scene.now_ms),
+            time=rfc3339(scene.now_ms / 1000),
             attempt=event.attempt,
         )
 

@@ -1,7 +1,6 @@
 """A decided poll as records: `decisions` for everybody, `scored` for the learner and for recomputing a decision."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
@@ -17,6 +16,7 @@ from pipeline.core.decision import (
     Outcome,
 )
 from pipeline.core.features import FEATURES, LAYOUT
+from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Floats, Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
 from pipeline.core.transaction import Event
@@ -133,8 +133,3 @@ def _scored(
             Outgoing(b"%d" % partition, scored_record.encode(record), ((HEADER_SOURCE_OFFSET, b"%d" % offset),))
         )
     return records
-
-
-def rfc3339(moment: float) -> str:
-    """Unix seconds as RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -65,7 +65,7 @@ def literal(value: float | str) -> Value:
 
 def constant(truth: bool) -> Condition:
     everywhere: Mask = lambda columns, n: np.ones(n, np.bool_)  # noqa: E731 - reads as the pair it is
-    nowhere: Mask = lambda columns, n: np.zeros(n, np.bool_)  # noqa: E731
+    nowhere: Mask = lambda columns, n: np.zeros(n, np.bool_)  # noqa: E731 - as above
     return Condition(everywhere, nowhere, frozenset()) if truth else Condition(nowhere, everywhere, frozenset())
 
 

@@ -7,25 +7,22 @@ which other rows share the poll.
 
 from collections.abc import Callable, Iterator, Sequence
 
-import msgspec
 import numpy as np
 
 from pipeline.core.columns import columns
 from pipeline.core.currencies import Money
+from pipeline.core.dead_letters import dead_letter
 from pipeline.core.decide import Verdicts, decide
-from pipeline.core.encode import encode_poll, rfc3339
+from pipeline.core.encode import encode_poll
 from pipeline.core.features import to_unit
-from pipeline.core.masking import masked_payload
 from pipeline.core.policy import Policy
 from pipeline.core.poll import Floats, Model, Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.profile import EMPTY_ROW, Handling, advance
-from pipeline.core.records import DeadLetter
-from pipeline.core.topics import TRANSACTIONS, Outgoing, Record
+from pipeline.core.topics import TRANSACTIONS, Record
 from pipeline.core.transaction import ALL_REASONS, Event, Refused, decode
 
 WRONG_PARTITION = "wrong_partition"
 REFUSALS = ALL_REASONS | {WRONG_PARTITION}
-_encode = msgspec.json.Encoder().encode
 
 
 def score_poll(
@@ -88,23 +85,10 @@ def _decoded(
                 )
         except Refused as refused:
             result.refusals.append(refused.reason)
-            result.refused.append(_dead_letter(record, refused))
+            letter = dead_letter(TRANSACTIONS, record, refused.reason, refused.field, refused.detail)
+            result.refused.append(letter)
         else:
             yield record, event, card
-
-
-def _dead_letter(record: Record, refused: Refused) -> Outgoing:
-    letter = DeadLetter(
-        topic=TRANSACTIONS.name,
-        partition=record.partition,
-        offset=record.offset,
-        reason=refused.reason,
-        detail=refused.detail,
-        field=refused.field,
-        payload=masked_payload(record.value or b""),
-        time=rfc3339(record.timestamp / 1000),
-    )
-    return Outgoing(f"{TRANSACTIONS.name}:{record.partition}".encode(), _encode(letter))
 
 
 def _advance(

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 DEFAULT_PARTITIONS = 6
+MODEL_KEY = b"model"
+"""Key of the newest model on `control`."""
 MAX_RECORD_BYTES = 900_000
 """No record of ours is larger: below Kafka's default ``message.max.bytes`` with room for headers."""
 

@@ -22,7 +22,7 @@ from pipeline.app.config_check import refusal
 from pipeline.app.configuration import FEATURE_SPACE, load_money, policy_parser, read
 from pipeline.core.features import LAYOUT, MODEL_FEATURES
 from pipeline.core.poll import Versions
-from pipeline.core.topics import CONTROL, Outgoing
+from pipeline.core.topics import CONTROL, MODEL_KEY, Outgoing
 from pipeline.demo.progress import Progress
 from pipeline.embedded.tied import die_with_parent
 from pipeline.lab.simulate.attempt import Attempt
@@ -30,7 +30,6 @@ from pipeline.lab.simulate.command import world_for
 from pipeline.lab.simulate.presets import PRESETS
 from pipeline.lab.simulate.stream import Stream
 from pipeline.lab.warm_up import Past, WarmedUp, shares, warm_up
-from pipeline.roles.learner.role import MODEL_KEY
 from pipeline.roles.learner.settings import LearnerSettings
 
 PARTITIONS = 4

@@ -15,13 +15,11 @@ from typing import NamedTuple
 import structlog
 
 from models.snapshot import Snapshot, SnapshotRefused, open_sealed, seal
-from pipeline.core.topics import CONTROL
+from pipeline.core.topics import CONTROL, MODEL_KEY
 from pipeline.ports import Clock, Lease, Log, Outgoing, Poll, Reader
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
 from pipeline.roles.learner.metrics import LearnerMetrics
 
-MODEL_KEY = b"model"
-"""Key of the newest model on ``control``."""
 LEASE_NAME = "learner"
 
 _log = structlog.get_logger(__name__)

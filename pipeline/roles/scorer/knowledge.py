@@ -18,12 +18,12 @@ from pipeline.core.currencies import Money
 from pipeline.core.features import LAYOUT, MODEL_FEATURES
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Versions
+from pipeline.core.topics import MODEL_KEY
 from pipeline.ports import Reader
 
 POLICY_LOOK_S = 0.5
 CONTROL_POLL_S = 0.5
 CONTROL_RETRY_S = 2.0
-MODEL_KEY = b"model"
 
 log = structlog.get_logger()
 
