@@ -1,6 +1,8 @@
 # One image for every role: docker run IMAGE run scorer
 FROM python:3.12-slim AS build
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+# The scorer's inner loop is compiled here; without a compiler it would run in Python.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
 # Dependencies first: this layer stays cached until the lock file changes.

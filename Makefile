@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+NATIVE := $(shell find pipeline -name '_*.pyx' -o -name '_*.pxd' -o -name '_*.h')
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint types layers format check clean
@@ -11,10 +12,12 @@ help: ## list the commands
 
 install: $(READY) ## install the program and its tools into .venv
 
-$(READY): pyproject.toml uv.lock
+$(READY): pyproject.toml uv.lock $(NATIVE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --inexact
+	@find pipeline -name '_*.so' -delete
+	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --inexact --reinstall-package cardwatch
+	@$(BIN)/python -c 'from pipeline.core.advancing import COMPILED; COMPILED or print("No C compiler with Python headers was found: the scorer runs in pure Python, with equal results. With one, run: make clean install")'
 	@touch $@
 
 demo: $(READY) ## start everything on this machine; the desk is at http://127.0.0.1:8080
@@ -50,5 +53,22 @@ $(KAFKA_LIBS):
 proof-kill: $(READY) $(KAFKA_LIBS) ## 20,000 transactions while each role is killed twice (Kafka, Redis)
 	@CARDWATCH_PROOF_TRANSACTIONS=20000 CARDWATCH_PROOF_KILLS=2 $(REAL) tests/real/test_roles_killed.py
 
+.PHONY: proof-outages proof-redis-latency
+proof-outages: $(READY) $(KAFKA_LIBS) ## each outage of the scorer, 30 s long; prints the outage table (Kafka, Redis)
+	@CARDWATCH_PROOF_OUTAGE_S=30 $(REAL) tests/real/test_outages.py
+
+proof-redis-latency: $(READY) $(KAFKA_LIBS) ## latency while Redis is away against latency with it, 7 pairs of 30 s
+	@$(BIN)/python benchmarks/redis_outage_latency.py $(KAFKA_LIBS)
+
+.PHONY: proof-scale
+proof-scale: $(READY) $(KAFKA_LIBS) ## 1 → 4 → 1 scorers under load, six times, one killed each time (Kafka, Redis)
+	@CARDWATCH_PROOF_ROUNDS=6 CARDWATCH_PROOF_RATE=500 $(REAL) tests/real/test_scale_out.py
+
+.PHONY: bench
+bench: $(READY) $(KAFKA_LIBS) ## this machine's figures beside other programs' (Kafka, Redis); ARGS="--short" for a quick look
+	@sh .ci/install-redis.sh
+	@$(BIN)/python benchmarks/on_own_servers.py $(KAFKA_LIBS) $(ARGS)
+
 clean: ## remove what was installed and built
-	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis var
+	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis var
+	@find pipeline -name '_*.so' -delete -o -name '_*.c' -delete

@@ -1,9 +1,11 @@
 """A decided poll as records: `decisions` for everybody, `scored` for the learner and for recomputing a decision."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core import scored as scored_record
 from pipeline.core.decide import Verdicts
@@ -21,13 +23,21 @@ from pipeline.core.poll import Floats, Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
 from pipeline.core.transaction import Event
 
+try:
+    from pipeline.core import _encode as _encode_in_c
+
+    COMPILED = True
+except ImportError:
+    COMPILED = False
+
 KNOWN_AFTER = 10
 """Transactions after which a card's habits count as known; before, its decisions say ``warming_up``."""
 _SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(FEATURES) + 5) + 160)
 """Rows of a `scored` record: its columns, and at most 160 bytes of id and token a row."""
 _SEEN = next(index for index, feature in enumerate(FEATURES) if feature.name == "transactions_seen")
 _NAMES = tuple(feature.name for feature in FEATURES)
-_OUTCOMES = {outcome: outcome.name.encode() for outcome in Outcome}
+_OUTCOME = {int(outcome): (outcome.name, outcome.name.encode()) for outcome in Outcome}
+_HEADERS = (HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP, HEADER_OUTCOME)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,55 +52,116 @@ def encode_poll(
     result: ScoredPoll,
 ) -> None:
     """Fill ``result`` with the records of a decided poll; ``counts`` says how many of ``rows`` are each part\'s."""
-    outcomes = verdicts.outcome.tolist()
-    decided_at = rfc3339(moment)
-    probability, percentile = table.score.tolist(), table.percentile.tolist()
-    seen = table.matrix[:, _SEEN].tolist()
-    alerted = set(verdicts.alerted.tolist())
+    write = _Writer(rows, table, verdicts, versions, rfc3339(moment))
     start = 0
     for part, count in zip(parts, counts, strict=True):
-        if not count:
-            continue
-        end = start + count
-        batch = result.decisions[part.partition] = []
-        for index in range(start, end):
-            row, outcome = rows[index], Outcome(outcomes[index])
-            transaction = row.event.transaction
-            decision = Decision(
-                id=transaction.id,
-                card=transaction.card,
-                customer=transaction.customer,
-                time=transaction.time,
-                outcome=outcome.name,
-                actions=APPROVE,
-                score=probability[index],
-                percentile=percentile[index],
-                warming_up=versions.model.warming_up or seen[index] < KNOWN_AFTER,
-                policy_version=versions.policy.version,
-                model_version=versions.model.version,
-                decided_at=decided_at,
-            )
-            if index in alerted:
-                _tell_more(decision, row.event, table.matrix[index], verdicts, index)
-            batch.append(
-                Outgoing(
-                    transaction.card.encode(),
-                    _encode(decision),
-                    (
-                        (HEADER_SOURCE_OFFSET, b"%d" % row.record.offset),
-                        (HEADER_SOURCE_TIMESTAMP, b"%d" % row.record.timestamp),
-                        (HEADER_OUTCOME, _OUTCOMES[outcome]),
-                    ),
-                )
-            )
-        chosen = [index for index in range(start, end) if not rows[index].exempt]
-        result.scored[part.partition] = _scored(part.partition, chosen, rows, table, versions)
-        start = end
+        if count:
+            result.decisions[part.partition] = write.decisions(start, start + count)
+            result.scored[part.partition] = write.scored(part.partition, start, start + count)
+        start += count
     for code, number in zip(*np.unique(verdicts.outcome, return_counts=True), strict=True):
         result.outcomes[Outcome(int(code)).name] = int(number)
     result.rule_hits = verdicts.rule_hits
     result.timestamps = np.array([row.record.timestamp for row in rows], dtype=np.float64)
     result.scores = table.score[~table.exempt]
+
+
+class _Writer:
+    """A decided poll on its way to bytes."""
+
+    def __init__(
+        self, rows: Sequence[Row], table: Table, verdicts: Verdicts, versions: Versions, decided_at: str
+    ) -> None:
+        self._rows = rows
+        self._table = table
+        self._verdicts = verdicts
+        self._versions = versions
+        self._decided_at = decided_at
+        self._outcomes = verdicts.outcome.tolist()
+        self._alerted = set(verdicts.alerted.tolist())
+        self._score, self._percentile = table.score.tolist(), table.percentile.tolist()
+        warming = versions.model.warming_up | (table.matrix[:, _SEEN] < KNOWN_AFTER)
+        self._warming: list[bool] = warming.tolist()
+
+    def decisions(self, start: int, end: int) -> list[Outgoing]:
+        """The records of the rows from ``start`` to before ``end``. Nine of ten say no more than yes: those are
+        written in C where that is compiled, to the same bytes."""
+        if not COMPILED:
+            return [self._decision(index) for index in range(start, end)]
+        plain = _encode_in_c.approvals(
+            self._rows, start, end, self._verdicts.outcome, _json_column(self._score), _json_column(self._percentile),
+            self._warming, *self._around_the_score, Outgoing, _HEADERS,
+        )  # fmt: skip
+        return [self._decision(start + at) if record is None else record for at, record in enumerate(plain)]
+
+    @cached_property
+    def _around_the_score(self) -> tuple[bytes, bytes]:
+        """What stands before the score and at the end in every plain approval of this poll."""
+        fields = {
+            "policy_version": self._versions.policy.version,
+            "model_version": self._versions.model.version,
+            "decided_at": self._decided_at,
+        }
+        approve = b',"outcome":"approve","actions":' + _encode(APPROVE) + b',"score":'
+        return approve, b"," + _encode(fields)[1:]
+
+    def _decision(self, index: int) -> Outgoing:
+        row = self._rows[index]
+        outcome, outcome_bytes = _OUTCOME[self._outcomes[index]]
+        transaction = row.event.transaction
+        decision = Decision(
+            id=transaction.id,
+            card=transaction.card,
+            customer=transaction.customer,
+            time=transaction.time,
+            outcome=outcome,
+            actions=APPROVE,
+            score=self._score[index],
+            percentile=self._percentile[index],
+            warming_up=self._warming[index],
+            policy_version=self._versions.policy.version,
+            model_version=self._versions.model.version,
+            decided_at=self._decided_at,
+        )
+        if index in self._alerted:
+            _tell_more(decision, row.event, self._table.matrix[index], self._verdicts, index)
+        offset, timestamp = b"%d" % row.record.offset, b"%d" % row.record.timestamp
+        headers = tuple(zip(_HEADERS, (offset, timestamp, outcome_bytes), strict=True))
+        return Outgoing(transaction.card.encode(), _encode(decision), headers)
+
+    def scored(self, partition: int, start: int, end: int) -> list[Outgoing]:
+        """The `scored` records of one partition: its rows from ``start`` to before ``end`` that have a score."""
+        chosen = np.flatnonzero(~self._table.exempt[start:end]) + start
+        return [
+            self._scored(partition, chosen[first : first + _SCORED_ROWS])
+            for first in range(0, len(chosen), _SCORED_ROWS)
+        ]
+
+    def _scored(self, partition: int, chosen: NDArray[np.intp]) -> Outgoing:
+        table = self._table
+        rows = [self._rows[index] for index in chosen.tolist()]
+        transactions = [row.event.transaction for row in rows]
+        record = scored_record.Scored(
+            partition=partition,
+            layout=LAYOUT,
+            policy_version=self._versions.policy.version,
+            model_version=self._versions.model.version,
+            ids=[transaction.id for transaction in transactions],
+            cards=[transaction.card for transaction in transactions],
+            offsets=np.array([row.record.offset for row in rows], dtype="<i8").tobytes(),
+            times=np.array([row.event.at for row in rows], dtype="<f8").tobytes(),
+            features=table.matrix.take(chosen, axis=0).astype("<f8", copy=False).tobytes(),
+            raw=table.raw.take(chosen).astype("<f8", copy=False).tobytes(),
+            percentile=table.percentile.take(chosen).astype("<f8", copy=False).tobytes(),
+            score=table.score.take(chosen).astype("<f8", copy=False).tobytes(),
+        )
+        offset = b"%d" % rows[0].record.offset
+        return Outgoing(b"%d" % partition, scored_record.encode(record), ((HEADER_SOURCE_OFFSET, offset),))
+
+
+def _json_column(values: list[float]) -> list[bytes]:
+    """Each number as JSON writes it."""
+    return _encode(values)[1:-1].split(b",")
 
 
 def _tell_more(decision: Decision, event: Event, features: Floats, verdicts: Verdicts, index: int) -> None:
@@ -105,31 +176,3 @@ def _tell_more(decision: Decision, event: Event, features: Floats, verdicts: Ver
     decision.features = {
         name: round(value, 6) for name, value in zip(_NAMES, features.tolist(), strict=True) if value == value
     }
-
-
-def _scored(
-    partition: int, chosen: Sequence[int], rows: Sequence[Row], table: Table, versions: Versions
-) -> list[Outgoing]:
-    """The `scored` records of one partition, whose rows stand at the indices ``chosen``."""
-    records = []
-    for first in range(0, len(chosen), _SCORED_ROWS):
-        some = chosen[first : first + _SCORED_ROWS]
-        record = scored_record.Scored(
-            partition=partition,
-            layout=LAYOUT,
-            policy_version=versions.policy.version,
-            model_version=versions.model.version,
-            ids=[rows[index].event.transaction.id for index in some],
-            cards=[rows[index].event.transaction.card for index in some],
-            offsets=np.array([rows[index].record.offset for index in some], dtype="<i8").tobytes(),
-            times=np.array([rows[index].event.at for index in some], dtype="<f8").tobytes(),
-            features=table.matrix[some].astype("<f8").tobytes(),
-            raw=table.raw[some].astype("<f8").tobytes(),
-            percentile=table.percentile[some].astype("<f8").tobytes(),
-            score=table.score[some].astype("<f8").tobytes(),
-        )
-        offset = rows[some[0]].record.offset
-        records.append(
-            Outgoing(b"%d" % partition, scored_record.encode(record), ((HEADER_SOURCE_OFFSET, b"%d" % offset),))
-        )
-    return records

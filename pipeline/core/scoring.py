@@ -1,23 +1,24 @@
 """A poll of transactions becomes a poll of decisions: decode → advance → model → decide → encode.
 
-Each stage takes what the one before made and knows nothing of the ones after. Card rows are the only state: `advance`
-walks a partition's records in their order, everything else works on whole columns, and no row's result depends on
-which other rows share the poll.
+Each stage takes what the one before made and knows nothing of the ones after. Card rows are the only state:
+`advance_part` walks a partition's records in their order, everything else works on whole columns, and no row's result
+depends on which other rows share the poll.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.core.advancing import advance_part
 from pipeline.core.columns import columns
 from pipeline.core.currencies import Money
 from pipeline.core.dead_letters import dead_letter
 from pipeline.core.decide import Verdicts, decide
 from pipeline.core.encode import encode_poll
-from pipeline.core.features import to_unit
+from pipeline.core.features import FEATURES, to_unit
 from pipeline.core.policy import Policy
 from pipeline.core.poll import Floats, Model, Part, Row, ScoredPoll, Table, Versions
-from pipeline.core.profile import EMPTY_ROW, Handling, advance
 from pipeline.core.topics import TRANSACTIONS, Record
 from pipeline.core.transaction import ALL_REASONS, Event, Refused, decode
 
@@ -34,20 +35,48 @@ def score_poll(
 ) -> ScoredPoll:
     """Decide every transaction of ``parts`` and move their rows on. ``moment``: unix seconds for `decided_at`;
     ``stopwatch`` times the stages. What cannot be used is refused with its coordinates; the rest goes on."""
+    decoded = decode_poll(parts, versions.money, partition_of, stopwatch)
+    return score_decoded(parts, decoded, versions, moment, stopwatch)
+
+
+class DecodedPoll(NamedTuple):
+    """The usable transactions of each part, with their cards; ``result`` has what was refused."""
+
+    events: list[list[tuple[Record, Event, bytes]]]
+    result: ScoredPoll
+
+
+def decode_poll(
+    parts: Sequence[Part], money: Money, partition_of: Callable[[bytes], int], stopwatch: Callable[[], float]
+) -> DecodedPoll:
+    """The first stage by itself, which changes nothing: now it is known whose rows will be needed."""
     result = ScoredPoll()
     lap = _Laps(stopwatch, result.seconds)
-    decoded = [list(_decoded(part, versions.money, partition_of, result)) for part in parts]
+    events = [list(_decoded(part, money, partition_of, result)) for part in parts]
     lap.end("decode")
+    return DecodedPoll(events, result)
+
+
+def score_decoded(
+    parts: Sequence[Part],
+    poll: DecodedPoll,
+    versions: Versions,
+    moment: float,
+    stopwatch: Callable[[], float],
+) -> ScoredPoll:
+    """All other stages. ``parts`` are those that were decoded, in the same order."""
+    decoded, result = poll
+    lap = _Laps(stopwatch, result.seconds)
     rows: list[Row] = []
-    features: list[tuple[float, ...]] = []
+    matrix = np.empty((sum(map(len, decoded)), len(FEATURES)))
     counts = []
     for part, events in zip(parts, decoded, strict=True):
         before = len(rows)
-        _advance(part, events, rows, features, result)
+        result.repeats += advance_part(part.rows, part.dirty, events, rows, matrix)
         counts.append(len(rows) - before)
     lap.end("advance")
     if rows:
-        table = _score(rows, np.array(features, dtype=np.float64), versions.model)
+        table = _score(rows, matrix[: len(rows)], versions.model)
         lap.end("model")
         verdicts = _decide(rows, table, versions.policy)
         lap.end("decide")
@@ -89,24 +118,6 @@ def _decoded(
             result.refused.append(letter)
         else:
             yield record, event, card
-
-
-def _advance(
-    part: Part,
-    events: Sequence[tuple[Record, Event, bytes]],
-    rows: list[Row],
-    features: list[tuple[float, ...]],
-    result: ScoredPoll,
-) -> None:
-    held, dirty = part.rows, part.dirty
-    for record, event, card in events:
-        row, values, handling = advance(held.get(card, EMPTY_ROW), event)
-        if values is None:
-            result.repeats += 1
-            continue
-        held[card] = dirty[card] = row
-        features.append(values)
-        rows.append(Row(record, event, handling != Handling.scored))
 
 
 def _score(rows: Sequence[Row], matrix: Floats, model: Model) -> Table:
