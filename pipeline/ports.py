@@ -4,7 +4,7 @@ A *role* is driven by a Log adapter: it is told which partitions are its own, ha
 partition goes. It never sees Kafka, Redis or HTTP.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from pipeline.core.topics import Outgoing as Outgoing
@@ -30,6 +30,9 @@ class Log(Protocol):
         """Append each partition's records in order; return when every one is acknowledged by all replicas.
         Raises when one failed for good: the caller must not go on."""
 
+    async def append_together(self, batches: Mapping[Topic, Mapping[int, Sequence[Outgoing]]]) -> None:
+        """As `append` for several topics in one round trip, where their partitions have the same leader."""
+
     async def send(self, topic: Topic, records: Iterable[Outgoing]) -> None:
         """As `append`, each record to the partition of its key (murmur2, as Kafka's own clients choose)."""
 
@@ -53,10 +56,11 @@ class PolledRole(Protocol):
         """Make a partition one's own; answer the offset to read next, None for the log's beginning."""
 
     async def polled(self, poll: Poll) -> None:
-        """Handle one poll. When it returns, everything that follows from the poll is safe."""
+        """Handle one poll. What follows from it may still be on its way to the log when this returns, of one poll at
+        most; `revoked` waits for it."""
 
     async def boundary(self) -> Sequence[int]:
-        """Between polls, nothing in flight. Answers partitions that must be loaded anew (taken away meanwhile)."""
+        """Between polls. Answers partitions that must be loaded anew (taken away meanwhile)."""
 
     async def revoked(self, clean: bool) -> None:
         """All partitions go. ``clean`` False: the last poll did not end in time, what it changed must be dropped."""
@@ -85,8 +89,8 @@ class ProfileStore(Protocol):
     async def take(self, partition: int, token: str) -> Taken:
         """Become the owner: later saves under another token are refused."""
 
-    async def load(self, partition: int) -> dict[bytes, bytes]:
-        """All rows of a partition: card → row."""
+    def load(self, partition: int) -> AsyncIterator[Mapping[bytes, bytes]]:
+        """All rows of a partition but the archived ones, card → row, some thousand at a time."""
 
     async def position(self, partition: int) -> Taken:
         """Token, sequence and offset as they are now."""
@@ -96,6 +100,22 @@ class ProfileStore(Protocol):
     ) -> Saved:
         """Rows and offset in one atomic step, if ``token`` owns the partition and the stored sequence is
         ``sequence`` − 1. "already": this sequence is stored under this token (an answer was lost on its way)."""
+
+    async def archive(
+        self, partition: int, token: str, sequence: int, rows: Mapping[bytes, bytes], marks: bytes
+    ) -> bool:
+        """Move ``rows``, as they were saved, to where `load` does not read them, and keep ``marks`` for ever: one atomic
+        step. At most some hundred. False: refused, because ``token`` does not own the partition, or its stored sequence
+        is neither ``sequence`` nor one more."""
+
+    async def marks(self, partition: int) -> bytes:
+        """All marks kept, one after the other."""
+
+    async def wake(
+        self, partition: int, token: str, sequence: int, cards: Sequence[bytes]
+    ) -> Mapping[bytes, bytes] | None:
+        """The rows of those of ``cards`` that have one, archived or not. They stay where they are: a row saved later is
+        the one that counts. None: refused, as in `archive`."""
 
 
 class Reader(Protocol):

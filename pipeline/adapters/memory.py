@@ -1,6 +1,6 @@
 """Ports in memory: for tests, `evaluate`, and anyone who wants to drive a role without servers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.adapters.kafka.log import partition_of
@@ -54,6 +54,10 @@ class MemoryLog:
                     )
                 )
 
+    async def append_together(self, batches: Mapping[Topic, Mapping[int, Sequence[Outgoing]]]) -> None:
+        for topic, parts in batches.items():
+            await self.append(topic, parts)
+
     async def send(self, topic: Topic, records: Iterable[Outgoing]) -> None:
         count = topic.partitions or self.partitions
         for record in records:
@@ -94,6 +98,8 @@ class MemoryProfiles:
 
     def __init__(self) -> None:
         self.rows: dict[int, dict[bytes, bytes]] = {}
+        self.archived: dict[int, dict[bytes, bytes]] = {}
+        self.kept_marks: dict[int, bytes] = {}
         self.places: dict[int, tuple[str, int, int | None]] = {}
         self.down = False
         self.fenced = True
@@ -108,9 +114,9 @@ class MemoryProfiles:
         self.places[partition] = (token, sequence, following)
         return Taken(token, sequence, following, previous or None)
 
-    async def load(self, partition: int) -> dict[bytes, bytes]:
+    async def load(self, partition: int) -> AsyncIterator[dict[bytes, bytes]]:
         self._place(partition)
-        return dict(self.rows.get(partition, {}))
+        yield dict(self.rows.get(partition, {}))
 
     async def position(self, partition: int) -> Taken:
         return Taken(*self._place(partition), None)
@@ -129,3 +135,30 @@ class MemoryProfiles:
         self.rows.setdefault(partition, {}).update(rows)
         self.places[partition] = (owner, sequence, next_offset)
         return "saved"
+
+    def _in_step(self, partition: int, token: str, sequence: int) -> bool:
+        owner, stored, _ = self._place(partition)
+        return owner == token and stored in (sequence, sequence + 1)
+
+    async def archive(
+        self, partition: int, token: str, sequence: int, rows: Mapping[bytes, bytes], marks: bytes
+    ) -> bool:
+        if not self._in_step(partition, token, sequence):
+            return False
+        self.archived.setdefault(partition, {}).update(rows)
+        self.kept_marks[partition] = self.kept_marks.get(partition, b"") + marks
+        for card in rows:
+            self.rows.get(partition, {}).pop(card, None)
+        return True
+
+    async def marks(self, partition: int) -> bytes:
+        self._place(partition)
+        return self.kept_marks.get(partition, b"")
+
+    async def wake(
+        self, partition: int, token: str, sequence: int, cards: Sequence[bytes]
+    ) -> dict[bytes, bytes] | None:
+        if not self._in_step(partition, token, sequence):
+            return None
+        found = self.archived.get(partition, {}) | self.rows.get(partition, {})
+        return {card: found[card] for card in cards if card in found}

@@ -1,6 +1,7 @@
 """What the scorer's tests share: the delivered configuration, transactions as records, and a small trained model."""
 
 import json
+import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import Money, parse_rates
 from pipeline.core.features import LAYOUT, MODEL_FEATURES
 from pipeline.core.policy import Policy, parse_policy
+from pipeline.core.profile_row import EMPTY_ROW, RING, SPARE
 
 CONFIG = Path(__file__).parents[2] / "config"
 PARTITIONS = 3
@@ -66,6 +68,19 @@ def records(partition: int, messages: Iterable[dict[str, Any]], first: int = 0, 
         StoredRecord(partition, offset, int(at * 1000), message["card"].encode(), json.dumps(message).encode())
         for offset, message in enumerate(messages, first)
     ]
+
+
+def row_of(letters: bytes, newest: float = NOW) -> bytes:
+    """A card row of the present layout that carries ``letters`` (at most 64), its newest event at ``newest``."""
+    row = bytearray(EMPTY_ROW)
+    row[SPARE : SPARE + len(letters)] = letters
+    struct.pack_into("<d", row, 14, newest)
+    return bytes(row)
+
+
+def letters_of(row: bytes) -> bytes:
+    """What `row_of` put there."""
+    return row[SPARE:RING].rstrip(b"\0")
 
 
 def trained(rows: np.ndarray[Any, np.dtype[np.float64]], epoch: int = 1, seed: int = 7) -> Snapshot:

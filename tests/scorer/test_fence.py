@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from scorer_world import letters_of, row_of
 
 from pipeline.adapters.memory import MemoryProfiles
+from pipeline.core.profile_row import EMPTY_ROW
 from pipeline.roles.scorer.owned import OwnedPartition, own
 
 
@@ -13,14 +15,14 @@ async def always() -> bool:
 
 
 RECORDS = ((b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"a", b"4"), (b"a", b"5"), (b"b", b"6"))
-"""The log of one partition: each record makes its card's row longer by one letter."""
+"""The log of one partition: each record writes one letter more into its card's row."""
 UNINTERRUPTED = {b"a": b"1345", b"b": b"26"}
 
 
 def read(owned: OwnedPartition, until: int) -> None:
     for offset in range(owned.next or 0, until):
         card, letter = RECORDS[offset]
-        owned.rows[card] = owned.dirty[card] = owned.rows.get(card, b"") + letter
+        owned.rows[card] = owned.dirty[card] = row_of(letters_of(owned.rows.get(card, EMPTY_ROW)) + letter)
         owned.next = offset + 1
 
 
@@ -37,7 +39,7 @@ async def frozen_and_woken(store: MemoryProfiles) -> dict[bytes, bytes]:
     await first.save(store)  # woken
     read(second, 6)
     await second.save(store)
-    return (await own(store, 0, None, always)).rows
+    return {card: letters_of(row) for card, row in (await own(store, 0, None, always)).rows.items()}
 
 
 def test_a_woken_worker_changes_nothing() -> None:

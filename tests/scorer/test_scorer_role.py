@@ -68,7 +68,7 @@ class Group:
 class Desk:
     """A scorer on fakes, and what its tests do with it."""
 
-    def __init__(self, store: MemoryProfiles | None = None, rows: int = 1_000) -> None:
+    def __init__(self, store: MemoryProfiles | None = None, rows: int = 1_000, dormant_days: int = 0) -> None:
         self.log = WatchedLog()
         self.store = store or MemoryProfiles()
         self.clock = FixedClock(NOW)
@@ -76,7 +76,11 @@ class Desk:
         self.registry = registry
         knowledge = Knowledge(delivered_policy(), delivered_money(), delivered_curve(), KEY, parse)
         settings = ScorerSettings(
-            scorer_checkpoint_ms=CHECKPOINT_MS, scorer_checkpoint_rows=rows, topic_prefix="", snapshot_key=None
+            scorer_checkpoint_ms=CHECKPOINT_MS,
+            scorer_checkpoint_rows=rows,
+            scorer_dormant_days=dormant_days,
+            topic_prefix="",
+            snapshot_key=None,
         )
         self.scorer = Scorer(self.log, self.store, knowledge, place_of, self.clock, settings, self.metrics)
 
@@ -87,6 +91,7 @@ class Desk:
     async def poll(self, partition: int, messages: Iterable[dict[str, Any]], first: int = 0) -> list[StoredRecord]:
         batch = records(partition, messages, first)
         await self.scorer.polled({partition: batch})
+        await self.scorer.settled()
         return batch
 
     async def boundary(self) -> Sequence[int]:
@@ -352,6 +357,7 @@ def test_a_poll_over_several_partitions_keeps_each_in_its_own() -> None:
         desk = Desk()
         await desk.take(0, 1, 2)
         await desk.scorer.polled({number: records(number, some(number, 2)) for number in range(3)})
+        await desk.scorer.settled()
         assert desk.log.order == [SCORED.name, DECISIONS.name], "all partitions at once"
         for number in range(3):
             ids = [json.loads(record.value or b"")["id"] for record in desk.log.part(DECISIONS, number)]

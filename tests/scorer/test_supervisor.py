@@ -1,16 +1,20 @@
 """Programs are kept running: what ends is started again, later each time, and `stop` ends all of them."""
 
 import os
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from structlog.testing import capture_logs
 
 from pipeline import supervisor as module
-from pipeline.embedded.process import Child
+from pipeline.cli import main
+from pipeline.embedded.process import Child, free_port
 from pipeline.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S, Kept, Supervisor
 
 WAIT_S = 30.0
@@ -144,3 +148,42 @@ def test_it_looks_until_it_is_told_to_end(supervisor: Supervisor, tmp_path: Path
     kept = supervisor.keep(program(tmp_path, "ends", "pass"))
     supervisor.run_until(lambda: kept.starts == 2)
     assert kept.starts == 2
+
+
+def test_a_program_that_cannot_succeed_is_not_started_again(tmp_path: Path) -> None:
+    supervisor = Supervisor(hopeless=(78,))
+    try:
+        stays = supervisor.keep(program(tmp_path, "stays", WAITS))
+        kept = supervisor.keep(program(tmp_path, "ends", "raise SystemExit(78)"))
+        supervisor.run_until(lambda: False)
+        assert supervisor.failed == 78
+        assert (kept.starts, stays.starts) == (1, 1)
+    finally:
+        supervisor.stop()
+
+
+def test_workers_write_to_a_standard_error_that_cannot_be_opened_by_name_and_a_wrong_configuration_ends_all(
+    tmp_path: Path,
+) -> None:
+    """As under a service manager, whose journal is a socket."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        environment = {
+            **os.environ,
+            "CARDWATCH_CONFIG_DIR": str(tmp_path / "missing"),
+            "CARDWATCH_KAFKA_BOOTSTRAP": f"127.0.0.1:{free_port()}",
+            "CARDWATCH_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        }
+        command = [sys.executable, "-m", "pipeline.cli", "run", "scorer", "--workers", "2"]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=False)
+        theirs.close()
+        told = b"".join(iter(lambda: ours.recv(65_536), b"")).decode()
+    assert done.returncode == 2, told
+    assert "missing/" in told
+    assert done.stdout == b""
+
+
+def test_only_the_scorer_has_several_workers_on_a_host() -> None:
+    result = CliRunner().invoke(main, ["run", "contact", "--workers", "2"])
+    assert result.exit_code == 2
+    assert "--workers is for the scorer" in result.output

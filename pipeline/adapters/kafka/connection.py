@@ -1,12 +1,22 @@
-"""How we reach the brokers: one place turns settings into arguments for aiokafka and Faust."""
+"""How we reach the brokers: one place turns settings into arguments for aiokafka and Faust, and asks why a broker
+turns us away (to aiokafka's clients a wrong password and a broker that is away are the same)."""
 
 import ssl
 from typing import Any
 
 import faust.auth
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 from aiokafka.helpers import create_ssl_context
 
 from pipeline.settings import Settings
+
+ANSWER_MS = 10_000
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -53,4 +63,44 @@ def faust_credentials(settings: Settings) -> Any:
         )
     if settings.kafka_security_protocol == "SSL":
         return faust.auth.SSLCredentials(context=ssl_context(settings))
+    return None
+
+
+async def refusal(settings: Settings) -> str | None:
+    """Why no broker lets us in, in a sentence without secrets; None when one does, or when none answers (then waiting
+    may help)."""
+    try:
+        arguments = client_arguments(settings)
+    except (OSError, ssl.SSLError) as error:
+        return f"the files named by CARDWATCH_KAFKA_SSL_CA, _CERTIFICATE and _KEY cannot be used: {error}"
+    servers = arguments.pop("bootstrap_servers")
+    found = None
+    for host, port, _ in collect_hosts(servers):
+        try:
+            connection = await create_conn(host, port, request_timeout_ms=ANSWER_MS, **arguments)
+        except (TimeoutError, KafkaError, OSError) as error:
+            if (why := _why(error, settings)) is not None:
+                found = f"Kafka at {host}:{port} {why}"
+        else:
+            connection.close()
+            return None
+    return found
+
+
+def _why(error: Exception, settings: Settings) -> str | None:
+    protocol = settings.kafka_security_protocol
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"has a certificate that is not trusted ({error.verify_message}): is CARDWATCH_KAFKA_SSL_CA its CA?"
+        case ssl.SSLError():
+            return f"does not speak TLS with us ({error.reason}): see CARDWATCH_KAFKA_SECURITY_PROTOCOL and _SSL_CERTIFICATE"
+        case SaslAuthenticationFailed():
+            return f"refuses the user {settings.kafka_sasl_username}: wrong CARDWATCH_KAFKA_SASL_USERNAME or _PASSWORD"
+        case UnsupportedSaslMechanismError():
+            return f"does not take CARDWATCH_KAFKA_SASL_MECHANISM {settings.kafka_sasl_mechanism}"
+        case KafkaConnectionError() | ConnectionResetError() if protocol != "PLAINTEXT":
+            return (
+                f"closes the connection: does it want another CARDWATCH_KAFKA_SECURITY_PROTOCOL than {protocol}, or a "
+                "client's certificate (CARDWATCH_KAFKA_SSL_CERTIFICATE)?"
+            )
     return None

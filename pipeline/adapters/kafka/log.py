@@ -7,6 +7,7 @@ the order in which the caller gave the records.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import murmur2
 
 from pipeline.adapters.kafka.connection import client_arguments
+from pipeline.adapters.kafka.records import batches as records_in_batches
 from pipeline.core.topics import MAX_RECORD_BYTES, Topic
 from pipeline.ports import BrokerDown, Outgoing
 from pipeline.settings import Settings
@@ -101,19 +103,16 @@ class KafkaLog:
         return len(await self._producer.partitions_for(self._prefix + topic.name))
 
     async def append(self, topic: Topic, batches: Mapping[int, Sequence[Outgoing]]) -> None:
-        name = self._prefix + topic.name
-        acknowledgements: list[asyncio.Future[Any]] = []
-        for partition, records in batches.items():
-            batch = self._producer.create_batch()
-            for key, value, headers in records:
-                pairs = list(headers)  # the batch takes nothing else
-                if batch.append(key=key, value=value, timestamp=None, headers=pairs) is None:
-                    acknowledgements.append(await self._producer.send_batch(batch, name, partition=partition))
-                    batch = self._producer.create_batch()
-                    taken = batch.append(key=key, value=value, timestamp=None, headers=pairs)
-                    assert taken is not None, f"a record for {name} is larger than {MAX_RECORD_BYTES} bytes"
-            if batch.record_count():
-                acknowledgements.append(await self._producer.send_batch(batch, name, partition=partition))
+        await self.append_together({topic: batches})
+
+    async def append_together(self, batches: Mapping[Topic, Mapping[int, Sequence[Outgoing]]]) -> None:
+        now_ms = int(time.time() * 1000)
+        acknowledgements = [
+            await self._producer.send_batch(batch, self._prefix + topic.name, partition=partition)
+            for topic, parts in batches.items()
+            for partition, records in parts.items()
+            for batch in records_in_batches(records, MAX_RECORD_BYTES, now_ms, self._producer)
+        ]
         if acknowledgements:
             await asyncio.gather(*acknowledgements)
 

@@ -8,18 +8,18 @@ Ownership hangs on four facts of Faust 0.15 and aiokafka 0.14:
 
 - After a rebalance Faust seeks to the group's committed offsets in `perform_seek`. Our offsets live in the store with
   the state they belong to, so that hook is overridden. Faust bounds it and ends its recovery task silently when it takes
-  too long: it never waits for the store. Partitions still warm are sought at once; the others are paused, loaded in the
-  background one by one, and resumed.
-- Records of a fetch in flight at a rebalance may be thrown away while the position moves on. Only a record whose
-  offset is exactly the next expected one is handed over: older ones are stale, and a hole is asked for once more.
+  too long: it never waits for the store. Partitions still warm are read on at once; the others are loaded in the
+  background, one by one, and read when they are.
+- aiokafka's own fetching throws away records of a fetch in flight at a rebalance while its position moves on, and reads
+  no partition of which something waits. Records are read by `fetching.Fetching` instead, which holds our positions.
 - An event handed to Faust around a rebalance may never reach the agent. The wait for a poll ends when it is handled or
   dropped; `_read_offset` is cleared first, or Faust would take the event for an old one.
-- With no active partition Faust sleeps a second; we return early instead.
+- With no active partition Faust sleeps a second; nothing of ours asks it for records.
 """
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import structlog
@@ -31,16 +31,15 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from pipeline.adapters.kafka.ending import EXIT_CRASHED, EXIT_OUTSIDE_LOG, end_process
-from pipeline.adapters.kafka.fetching import PollThread
+from pipeline.adapters.kafka.fetching import Fetching
+from pipeline.adapters.kafka.membership import MembershipThread
 from pipeline.ports import Poll, PolledRole, Record
 
 IDLE_POLL_S = 0.25
 """How long a fetch may wait for records; a boundary with nothing in flight comes at least this often."""
-LOADING_PAUSE_S = 0.02
 DRAIN_S = 3.0
 """How long a revoke or a stop waits for the poll in flight."""
 PROOF_S = 5.0
-RELOAD_PAUSE_S = 0.5
 
 log = structlog.get_logger()
 
@@ -70,21 +69,23 @@ class PollConsumer(driver.Consumer):
 
     role: PolledRole
     topic: str
+    fetching: Fetching
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.role = self.transport.role
         self.topic = self.transport.topic
+        self.fetching = self.transport.fetching
+        self.fetching.outside = self._outside_log
         self.open = False
         self.epoch = 0
         self.next: dict[int, int] = {}
         self.handed: Handed | None = None
         self.loading: dict[int, asyncio.Task[None]] = {}
-        self.holes: dict[int, int] = {}
         self.handled = 0
 
     def _new_consumer_thread(self) -> driver.ConsumerThread:
-        return PollThread(self, loop=self.loop, beacon=self.beacon, thread_loop=uvloop.new_event_loop())
+        return MembershipThread(self, loop=self.loop, beacon=self.beacon, thread_loop=uvloop.new_event_loop())
 
     # --- who we are in the group
 
@@ -125,7 +126,7 @@ class PollConsumer(driver.Consumer):
         """Records not yet handled, per partition, by the broker's present end of log."""
         mine = [TopicPartition(self.topic, number) for number in self.next]
         ends = await self.highwaters(*mine) if mine else {}
-        return {tp.partition: max(0, end - self.next[tp.partition]) for tp, end in ends.items()}
+        return {tp.partition: max(0, end - self.next.get(tp.partition, end)) for tp, end in ends.items()}
 
     # --- taking partitions
 
@@ -136,13 +137,14 @@ class PollConsumer(driver.Consumer):
         self.open = True
         mine = self.owned()
         self.next = self.role.keep(mine, self.member(), self.app.consumer_generation_id)
-        await self.seek_wait({TP(self.topic, number): offset for number, offset in self.next.items()})
-        self._load(number for number in mine if number not in self.next)
+        for number, offset in self.next.items():
+            self.fetching.read(number, offset)
+        self._load([number for number in mine if number not in self.next])
 
-    def _load(self, numbers: Iterable[int]) -> None:
+    def _load(self, numbers: Sequence[int]) -> None:
         """Load in the background, one task a partition; the others flow on."""
+        self.fetching.leave(numbers)
         for number in numbers:
-            self.pause_partitions({TP(self.topic, number)})
             self.next.pop(number, None)
             task = asyncio.ensure_future(self._load_one(number))
             self.loading[number] = task
@@ -152,9 +154,10 @@ class PollConsumer(driver.Consumer):
         if self.loading.get(number) is task:
             del self.loading[number]
         if task.cancelled() or epoch != self.epoch:
-            return  # taken away meanwhile: a seek then fails, and rightly so
+            return  # taken away meanwhile
         if (error := task.exception()) is not None:
-            end_process(EXIT_CRASHED, "a partition could not be loaded", partition=number, error=repr(error))
+            named = f"{type(error).__name__}: {error}"
+            end_process(EXIT_CRASHED, "a partition could not be loaded", partition=number, error=named)
 
     async def _load_one(self, number: int) -> None:
         epoch = self.epoch
@@ -176,11 +179,8 @@ class PollConsumer(driver.Consumer):
                 stored=offset,
                 log=[first, end],
             )
-        await self.seek_wait({TP(self.topic, number): offset})
-        if epoch == self.epoch:
-            self.next[number] = offset
-            self.holes.pop(number, None)
-            self.resume_partitions({TP(self.topic, number)})
+        self.next[number] = offset
+        self.fetching.read(number, offset)
 
     # --- reading
 
@@ -192,18 +192,13 @@ class PollConsumer(driver.Consumer):
             lost = await self.role.boundary()
             if lost:
                 self._load(lost)
-        if not self._get_active_partitions():
-            if self.loading:
-                await asyncio.wait(self.loading.values(), timeout=IDLE_POLL_S, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.sleep(LOADING_PAUSE_S)
-            return
-        records, _ = await self._wait_next_records(min(timeout, IDLE_POLL_S))
-        if not records or self.should_stop or not self.flow_active or not self.open:
-            return
-        poll = await self._in_order(records)
+        poll = self._take()
+        if not poll:
+            await self.fetching.arrival(min(timeout, IDLE_POLL_S))
+            poll = self._take()
         if not poll:
             return
-        last = poll[next(reversed(poll))][-1]
+        last = list(poll.values())[-1][-1]
         tp = TP(self.topic, last.partition)
         handed = self.handed = Handed(poll)
         self._read_offset[tp] = None
@@ -217,51 +212,25 @@ class PollConsumer(driver.Consumer):
         for number, part in poll.items():
             self.next[number] = part[-1].offset + 1
 
+    def _take(self) -> Poll:
+        return {} if self.should_stop or not self.flow_active or not self.open else self.fetching.take()
+
     def _message(self, tp: TP, last: Record, handed: Handed) -> Any:
         return ConsumerMessage(
             tp.topic, tp.partition, last.offset, last.timestamp / 1000, 0, (), last.key, handed, None, 0, 0, tp,
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
-    async def _in_order(self, records: Mapping[Any, list[Any]]) -> dict[int, list[Record]]:
-        """Keep what continues exactly where we are; ask once more for what does not."""
-        poll: dict[int, list[Record]] = {}
-        again: dict[int, int] = {}
-        for tp, part in records.items():
-            number = tp.partition
-            expected = self.next.get(number)
-            if expected is None or not part:
-                continue
-            if part[0].offset < expected:
-                part = [record for record in part if record.offset >= expected]
-                if not part:
-                    again[number] = expected
-                    continue
-            if part[0].offset != expected and self.holes.get(number) != part[0].offset:
-                self.holes[number] = part[0].offset
-                again[number] = expected
-                continue
-            self.holes.pop(number, None)
-            poll[number] = part
-        if again:
-            await self._ask_again(again)
-        return poll
-
-    async def _ask_again(self, positions: dict[int, int]) -> None:
-        """Seek back to where we are — after making sure that this is still inside the log: past its end or before its
-        beginning aiokafka would silently start elsewhere."""
-        tps = [TopicPartition(self.topic, number) for number in positions]
-        first = await self.earliest_offsets(*tps)
-        ends = await self.highwaters(*tps)
-        for tp in tps:
-            offset = positions[tp.partition]
-            if not first[tp] <= offset <= ends[tp]:
-                end_process(
-                    EXIT_OUTSIDE_LOG, "the log no longer holds the next record: retention or an unclean election took it",
-                    topic=self.topic, partition=tp.partition, next=offset, log=[first[tp], ends[tp]],
-                )  # fmt: skip
-        log.info("asking once more for records that did not follow on", positions=positions)
-        await self.seek_wait({TP(self.topic, number): offset for number, offset in positions.items()})
+    async def _outside_log(self, number: int, offset: int) -> None:
+        """The broker says that the next record is not in its log. If that is so it is lost: go no further."""
+        tp = TopicPartition(self.topic, number)
+        first = (await self.earliest_offsets(tp))[tp]
+        end = (await self.highwaters(tp))[tp]
+        if not first <= offset <= end:
+            end_process(
+                EXIT_OUTSIDE_LOG, "the log no longer holds the next record: retention or an unclean election took it",
+                topic=self.topic, partition=number, next=offset, log=[first, end],
+            )  # fmt: skip
 
     # --- letting go
 
@@ -269,6 +238,7 @@ class PollConsumer(driver.Consumer):
         """Stop intake, let the poll in flight end, hand everything back. Bounded."""
         self.open = False
         self.epoch += 1
+        self.fetching.clear()
         for task in self.loading.values():
             task.cancel()
         self.loading.clear()

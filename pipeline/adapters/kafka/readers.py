@@ -14,12 +14,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 
 from pipeline.adapters.kafka.connection import client_arguments
-from pipeline.adapters.kafka.fetching import FETCH_WAIT_MS
 from pipeline.core.topics import Topic
 from pipeline.ports import MAX_POLL_RECORDS, Poll, Record
 from pipeline.settings import Settings
 
 RETRY_S = 1.0
+FETCH_WAIT_MS = 50
 Handler = Callable[[Sequence[Record]], Awaitable[None]]
 log = structlog.get_logger()
 

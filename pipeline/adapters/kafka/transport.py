@@ -6,6 +6,7 @@ from faust.events import Event
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 
+from pipeline.adapters.kafka.fetching import Fetching
 from pipeline.adapters.kafka.polling import PollConsumer
 from pipeline.ports import PolledRole
 
@@ -15,9 +16,10 @@ class PollTransport(driver.Transport):
 
     Consumer = PollConsumer
 
-    def __init__(self, *args: Any, role: PolledRole, topic: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, role: PolledRole, topic: str, fetching: Fetching, **kwargs: Any) -> None:
         self.role = role
         self.topic = topic
+        self.fetching = fetching
         super().__init__(*args, **kwargs)
 
 

@@ -8,8 +8,9 @@ import faust
 import structlog
 from yarl import URL
 
-from pipeline.adapters.kafka.connection import faust_credentials
+from pipeline.adapters.kafka.connection import client_arguments, faust_credentials
 from pipeline.adapters.kafka.ending import EXIT_CRASHED, end_process
+from pipeline.adapters.kafka.fetching import Fetching
 from pipeline.adapters.kafka.polling import PollConsumer
 from pipeline.adapters.kafka.transport import PassThrough, PollTransport
 from pipeline.adapters.kafka.watchdog import Watchdog
@@ -49,6 +50,7 @@ class Worker:
         self._topic = settings.topic_prefix + topic.name
         self._group = f"{settings.topic_prefix}{name}"
         self._scratch = tempfile.TemporaryDirectory(prefix="cardwatch-")  # Faust insists on a directory
+        self._fetching = Fetching(client_arguments(settings), self._topic)
         self._app = self._build()
         self._watchdog = Watchdog()
         self._observer: asyncio.Task[None] | None = None
@@ -81,6 +83,7 @@ class Worker:
             app.loop,
             role=self.role,
             topic=self._topic,
+            fetching=self._fetching,
         )
         source = app.topic(self._topic, schema=PassThrough(), acks=False)
         role = self.role
@@ -112,6 +115,7 @@ class Worker:
         return consumer.open and not consumer.loading
 
     async def start(self) -> None:
+        await self._fetching.start()
         await self._app.start()
         self._watchdog.start()
         self._observer = asyncio.create_task(self._observe())
@@ -138,4 +142,5 @@ class Worker:
         if self._observer is not None:
             self._observer.cancel()
         await self._app.stop()
+        await self._fetching.stop()
         self._scratch.cleanup()

@@ -46,6 +46,8 @@ class ScorerMetrics:
         self.checkpoints_failed = counter("checkpoints_failed", "Saves the store did not answer or refused")
         self.checkpoint_age = gauge("checkpoint_age_seconds", "Age of the oldest unsaved change")
         self.resident_profiles = gauge("resident_profiles", "Card rows in memory")
+        self.unsaved_profiles = gauge("unsaved_profiles", "Card rows in memory that the store does not have yet")
+        self.broker_silent = gauge("broker_silent_seconds", "Time since the broker last told how much waits")
         self.lag = gauge("consumer_lag", "Records not yet handled", ["role", "partition"])
         self.model_info = gauge("model_info", "1 for the model in use", ["version"])
         self.model_age = gauge("model_age_seconds", "Age of the newest transaction the model has learned from")

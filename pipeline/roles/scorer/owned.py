@@ -1,31 +1,48 @@
 """One partition's card rows in memory, and their place in the store.
 
-Four things hold at all times: a poll starts only when every decision of the one before is acknowledged; what is saved
-is copied between polls; a row changes only by the next record of its partition; rows are used only under their own
+Four things hold at all times: a row is saved only when every decision made from it is acknowledged; what is saved is
+set apart between polls; a row changes only by the next record of its partition; rows are used only under their own
 owner token. So what the store holds is always a state that an uninterrupted run went through, with the offset to go on
 from, and replay from there makes the same rows again.
 """
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import structlog
 
 from pipeline.ports import ProfileStore, StoreDown
+from pipeline.roles.scorer.dormant import Dormant, mark, newest_events
 
 RETRY_S = 0.3
 FINAL_SAVE_S = 2.0
 """How long a hand-over may spend on the last save; what is not saved is replayed by the next owner."""
+SWEEP_CARDS = 1_000
+ARCHIVE_ROWS = 200
+"""Rows moved to the archive in one step: compressing them takes about 5 ms."""
+DAY_S = 86_400.0
 
 log = structlog.get_logger()
+
+
+class Checkpoint(NamedTuple):
+    """Rows set apart to be saved, nothing changes them any more, with the offset they belong to."""
+
+    token: str
+    sequence: int
+    next: int
+    rows: dict[bytes, bytes]
 
 
 class OwnedPartition:
     """Rows, what changed since the last save, and where the next record is expected.
 
     ``next`` None: nothing was ever saved, read from the log's beginning. ``lost``: another owner's token is in the
-    store (or an older store came back): the rows must not be used any more.
+    store (or an older store came back): the rows must not be used any more. ``dirty`` is another dict after each
+    `checkpoint`: look it up when it is written to. ``newest``: unix seconds of the newest event seen in the rows.
     """
 
     def __init__(self, partition: int, token: str, sequence: int, following: int | None) -> None:
@@ -36,46 +53,150 @@ class OwnedPartition:
         self.saved = following
         self.rows: dict[bytes, bytes] = {}
         self.dirty: dict[bytes, bytes] = {}
+        self.dormant = Dormant()
+        self.newest = float("-inf")
         self.lost = False
         self.saving: asyncio.Task[None] | None = None
         self.member = ("", 0)
         self.changed_at: float | None = None
+        self.retry_at = 0.0
+        self.sweep_at = 0.0
+        self._apart_since: float | None = None
+        self._apart: dict[bytes, bytes] = {}
+        self._sweep: Iterator[bytes] | None = None
 
     @property
     def behind(self) -> bool:
         """True when the store lacks something."""
         return self.next != self.saved
 
-    async def save(self, store: ProfileStore) -> bool:
-        """Save what changed up to now; False when the store is down (all stays to be saved) or refused."""
-        changed, following, sequence = dict(self.dirty), self.next, self.sequence + 1
-        assert following is not None
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest change that the store lacks was made."""
+        return self.changed_at if self._apart_since is None else self._apart_since
+
+    @property
+    def unsaved(self) -> int:
+        """Rows that the store lacks."""
+        return len(self._apart) + len(self.dirty)
+
+    # --- saving
+
+    def checkpoint(self) -> Checkpoint:
+        """Set apart what changed, between two polls and while nothing is being saved. What an earlier save did not
+        bring home is part of it."""
+        assert self.next is not None
+        if self._apart:
+            self._apart.update(self.dirty)
+        else:
+            self._apart = self.dirty
+        self.dirty = {}
+        self._apart_since, self.changed_at = self.waiting_since, None
+        return Checkpoint(self.token, self.sequence + 1, self.next, self._apart)
+
+    async def save(self, store: ProfileStore, checkpoint: Checkpoint | None = None) -> bool:
+        """Save what was set apart, or what changed up to now; False when the store is down (all stays to be saved) or
+        refused."""
+        token, sequence, following, rows = checkpoint or self.checkpoint()
         try:
-            answer = await store.save(self.partition, self.token, sequence, following, changed)
+            answer = await store.save(self.partition, token, sequence, following, rows)
         except StoreDown as error:
             log.warning("checkpoint waits for the store", partition=self.partition, error=str(error))
             return False
         if answer == "refused":
-            self.lost = True
-            log.warning(
-                "checkpoint refused: the partition has another owner, or the store is older", partition=self.partition
-            )
+            if token == self.token:  # else it was late, and refused because of our own new token
+                self._lose("checkpoint")
             return False
         self.sequence = sequence
-        if answer == "saved":  # "already": an earlier try did land; what is dirty now is a superset of it
+        if answer == "saved":  # "already": an earlier try did land; what is set apart now is a superset of it
             self.saved = following
-            for card, row in changed.items():
-                if self.dirty.get(card) is row:
-                    del self.dirty[card]
+            self._apart, self._apart_since = {}, None
         return True
 
-    async def save_finally(self, store: ProfileStore) -> None:
-        """The last save before the partition goes; the second round takes what an "already" left."""
-        if self.saving is not None:
-            await asyncio.wait({self.saving})
-        for _ in range(2):
-            if not self.lost and self.behind:
-                await self.save(store)
+    def _lose(self, what: str) -> None:
+        self.lost = True
+        log.warning(f"{what} refused: the partition has another owner, or the store is older", partition=self.partition)
+
+    def free(self) -> None:
+        """The running task is done with the store: the next save may begin."""
+        if self.saving is asyncio.current_task():
+            self.saving = None
+
+    def hand_over(self, store: ProfileStore) -> asyncio.Task[None]:
+        """Begin the last save before the partition goes."""
+        self.saving = asyncio.create_task(self._save_finally(store, self.saving))
+        return self.saving
+
+    async def _save_finally(self, store: ProfileStore, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        try:
+            for _ in range(2):  # the second round takes what an "already" left
+                if not self.lost and self.behind:
+                    await self.save(store)
+        finally:
+            self.saving = before if before is not None and not before.done() else None
+
+    # --- cards not seen for long
+
+    async def sweep(self, store: ProfileStore, now: float, days: int) -> None:
+        """Look at some rows, in the order in which they lie, and archive those whose newest event is ``days`` older
+        than the partition's. After the last one, look again a day later. Runs beside polls, never beside a save."""
+        if self._sweep is None:
+            self._sweep = iter(list(self.rows))
+        looked = list(islice(self._sweep, SWEEP_CARDS))
+        if not looked:
+            self._sweep, self.sweep_at = None, now + DAY_S
+            return
+        still = {card: self.rows[card] for card in looked if card in self.rows}
+        newest = newest_events(still.values(), self.partition)
+        self.newest = float(newest.max(initial=self.newest))
+        before = min(self.newest, now) - days * DAY_S
+        old = (item for item, at in zip(still.items(), newest.tolist(), strict=True) if at < before)
+        found = iter([item for item in old if item[0] not in self.dirty and item[0] not in self._apart])
+        while some := dict(islice(found, ARCHIVE_ROWS)):
+            marks = b"".join(map(mark, some))
+            if not await store.archive(self.partition, self.token, self.sequence, some, marks):
+                return self._lose("archiving")
+            self.dormant.add(some)
+            for card, row in some.items():
+                if self.rows.get(card) is row:  # not used meanwhile
+                    del self.rows[card]
+
+    async def wake(self, store: ProfileStore, cards: Iterable[bytes]) -> bool:
+        """Bring back the rows of those of ``cards`` that are dormant, waiting for the store as long as it takes. When
+        this returns, a card without a row is a new card, or the partition is lost. True: there was something to wait
+        for."""
+        if not self.dormant:
+            return False
+        waited, new = False, set[bytes]()
+        unknown = {card for card in cards if card not in self.rows}
+        while asleep := [
+            card for card in unknown if card not in new and card not in self.rows and card in self.dormant
+        ]:
+            if self.lost:
+                break
+            waited = True
+            try:
+                found = await store.wake(self.partition, self.token, self.sequence, asleep)
+            except StoreDown as error:
+                log.warning("a card not seen for long waits for the store", partition=self.partition, error=str(error))
+                await asyncio.sleep(RETRY_S)
+                continue
+            if found is None:
+                self._lose("reading the archive")
+                break
+            newest_events(found.values(), self.partition)
+            self.rows.update(found)
+            new.update(card for card in asleep if card not in found)
+        return waited
+
+
+async def wake_all(store: ProfileStore, parts: Sequence[tuple[OwnedPartition, Collection[bytes]]]) -> None:
+    """`OwnedPartition.wake` for the cards of a whole poll. When this returns it holds for all partitions, for as long as
+    nothing is awaited: while one waits, a sweep may archive a card of another."""
+    while any([await owned.wake(store, cards) for owned, cards in parts]):
+        pass
 
 
 async def own(
@@ -98,7 +219,7 @@ async def own(
                 warm.token = taken.token
                 return warm
             owned = OwnedPartition(partition, taken.token, taken.sequence, taken.next_offset)
-            owned.rows = await store.load(partition)
+            await _load(store, owned)
             place = await store.position(partition)
             if (place.token, place.sequence, place.next_offset) == (taken.token, taken.sequence, taken.next_offset):
                 return owned
@@ -108,3 +229,12 @@ async def own(
         except StoreDown as error:
             log.warning("loading waits for the store", partition=partition, error=str(error))
             await asyncio.sleep(RETRY_S)
+
+
+async def _load(store: ProfileStore, owned: OwnedPartition) -> None:
+    """All rows, each looked at. Raises UnreadableRow."""
+    async for some in store.load(owned.partition):
+        newest = newest_events(some.values(), owned.partition)
+        owned.newest = float(newest.max(initial=owned.newest))
+        owned.rows.update(some)
+    owned.dormant = Dormant(await store.marks(owned.partition))

@@ -1,7 +1,9 @@
 """The scorer: whole polls of transactions in, `scored` and `decisions` out, card rows kept and saved.
 
-Per poll: score everything, append `scored`, then `decisions`, await every acknowledgement; only then may the changed
-rows be saved. After a crash the same records are produced again, and readers take the first of each (`first_wins`).
+Per poll: score everything, append `scored` and `decisions` together; while they are on their way the next poll is
+scored, and its records wait for the acknowledgement of all before. Rows are saved only when every decision made from
+them is acknowledged. After a crash the same records are produced again, and readers take the first of each
+(`first_wins`).
 """
 
 import asyncio
@@ -12,13 +14,19 @@ import numpy as np
 import structlog
 
 from pipeline.core.poll import Part, ScoredPoll
-from pipeline.core.scoring import score_poll
+from pipeline.core.scoring import decode_poll, score_decoded
 from pipeline.core.topics import DEAD_LETTERS, DECISIONS, SCORED
-from pipeline.ports import Clock, Log, Membership, Poll, ProfileStore, Record
+from pipeline.ports import Clock, Log, Membership, Poll, ProfileStore, Record, StoreDown
 from pipeline.roles.scorer.knowledge import Knowledge
 from pipeline.roles.scorer.metrics import ScorerMetrics
-from pipeline.roles.scorer.owned import FINAL_SAVE_S, OwnedPartition, own
+from pipeline.roles.scorer.owned import FINAL_SAVE_S, Checkpoint, OwnedPartition, own, wake_all
 from pipeline.roles.scorer.settings import ScorerSettings
+
+SETTLE_S = 3.0
+"""How long a hand-over waits for acknowledgements; without them, the rows are dropped and the next owner replays."""
+
+SWEEP_RETRY_S = 60.0
+"""When a sweep met a store that is down, it goes on after so long."""
 
 log = structlog.get_logger()
 
@@ -50,6 +58,9 @@ class Scorer:
         self._warm: dict[int, OwnedPartition] = {}
         self._suspect: set[int] = set()
         self._failed: BaseException | None = None
+        self._lag: Mapping[int, int] = {}
+        self._heard_at = clock.now()
+        self._sending: asyncio.Task[None] | None = None
 
     # --- ownership
 
@@ -84,44 +95,77 @@ class Scorer:
     async def boundary(self) -> Sequence[int]:
         if self._failed is not None:
             raise self._failed
+        if self._sending is not None and self._sending.done():
+            await self.settled()
         now = self._clock.now()
         lost = [number for number, owned in self._owned.items() if owned.lost]
         for number in lost:
             del self._owned[number]
             self._suspect.add(number)
-        for owned in self._owned.values():
-            if owned.saving is None and owned.behind:
-                waited_ms = (now - owned.changed_at) * 1000 if owned.changed_at is not None else 0.0
-                if (
-                    waited_ms >= self._settings.scorer_checkpoint_ms
-                    or len(owned.dirty) >= self._settings.scorer_checkpoint_rows
-                ):
-                    owned.changed_at = None
-                    owned.saving = asyncio.create_task(self._save(owned))
+        if due := self._due(now):
+            await self.settled()  # what is saved is all acknowledged
+            under_way = sum(owned.unsaved for owned in self._owned.values() if owned.saving is not None)
+            for owned in due:
+                if under_way >= self._settings.scorer_checkpoint_rows:
+                    break  # its turn comes: many rows of several partitions at once would hold up the store
+                under_way += owned.unsaved
+                owned.saving = asyncio.create_task(self._save(owned, owned.checkpoint()))
+        elif days := self._settings.scorer_dormant_days:
+            for owned in self._owned.values():
+                if owned.saving is None and owned.sweep_at <= now:
+                    owned.saving = asyncio.create_task(self._sweep(owned, now, days))
+                    break
         return lost
 
-    async def _save(self, owned: OwnedPartition) -> None:
+    def _due(self, now: float) -> list[OwnedPartition]:
+        """Partitions to be saved now, the one that waits longest first."""
+        waits: list[tuple[float, OwnedPartition]] = []
+        for owned in self._owned.values():
+            if owned.saving is None and owned.behind:
+                since = now if owned.waiting_since is None else owned.waiting_since
+                if now >= owned.retry_at and (
+                    (now - since) * 1000 >= self._settings.scorer_checkpoint_ms
+                    or owned.unsaved >= self._settings.scorer_checkpoint_rows
+                ):
+                    waits.append((since, owned))
+        return [owned for _, owned in sorted(waits, key=lambda wait: wait[0])]
+
+    async def _save(self, owned: OwnedPartition, checkpoint: Checkpoint) -> None:
         started = time.perf_counter()
         try:
-            if await owned.save(self._store):
+            if await owned.save(self._store, checkpoint):
                 self._metrics.checkpoint.observe(time.perf_counter() - started)
             else:
                 self._metrics.checkpoints_failed.inc()
-                owned.changed_at = owned.changed_at or self._clock.now()
+                owned.retry_at = self._clock.now() + self._settings.scorer_checkpoint_ms / 1000
         except Exception as error:
             self._failed = error  # a bug, not an outage: the next boundary ends the worker
         finally:
-            owned.saving = None
+            owned.free()
+
+    async def _sweep(self, owned: OwnedPartition, now: float, days: int) -> None:
+        try:
+            await owned.sweep(self._store, now, days)
+        except StoreDown:
+            owned.sweep_at = now + SWEEP_RETRY_S
+        except Exception as error:
+            self._failed = error
+        finally:
+            owned.free()
 
     async def revoked(self, clean: bool) -> None:
         owned, self._owned = self._owned, {}
         self._warm = {}
         self._suspect.clear()
-        if not clean:
+        if not clean or not await self._settled_in_time():
+            for partition in owned.values():
+                partition.lost = True  # a poll that waits for the store must not go on with them
             return  # rows are ahead of what is acknowledged: forget them
-        saves = [asyncio.create_task(partition.save_finally(self._store)) for partition in owned.values()]
+        saves = [partition.hand_over(self._store) for partition in owned.values()]
         if saves:
-            await asyncio.wait(saves, timeout=FINAL_SAVE_S)
+            _, late = await asyncio.wait(saves, timeout=FINAL_SAVE_S)
+            for save in late:
+                save.cancel()  # what it set apart stays so
         self._warm = {number: partition for number, partition in owned.items() if not partition.lost}
 
     # --- the work
@@ -131,24 +175,43 @@ class Scorer:
             number: self._owned[number] for number in poll if number in self._owned and not self._owned[number].lost
         }
         parts = [Part(number, poll[number], owned[number].rows, owned[number].dirty) for number in owned]
-        moment = self._clock.now()
-        scored = score_poll(parts, self._knowledge.current, self._partition_of, moment, time.perf_counter)
+        moment, versions = self._clock.now(), self._knowledge.current
+        decoded = decode_poll(parts, versions.money, self._partition_of, time.perf_counter)
+        if any(partition.dormant for partition in owned.values()):
+            needed = zip(owned.values(), ([card for _, _, card in part] for part in decoded.events), strict=True)
+            await wake_all(self._store, list(needed))
+            if any(partition.lost for partition in owned.values()):
+                return await self.polled(poll)  # without those
+        scored = score_decoded(parts, decoded, versions, moment, time.perf_counter)
+        await self.settled()
+        self._sending = asyncio.create_task(self._send(scored, poll, owned, moment))
+
+    async def _send(self, scored: ScoredPoll, poll: Poll, owned: Mapping[int, OwnedPartition], moment: float) -> None:
+        """Append what a poll came to, and note how far its partitions are when all is acknowledged."""
         started = time.perf_counter()
-        await self._append(scored)
+        if scored.refused:
+            await self._log.send(DEAD_LETTERS, scored.refused)
+        if scored.decisions:
+            await self._log.append_together({SCORED: scored.scored, DECISIONS: scored.decisions})
         self._metrics.stages.observe(time.perf_counter() - started, "append")
-        now = self._clock.now()
         for number, partition in owned.items():
             partition.next = poll[number][-1].offset + 1
             partition.changed_at = partition.changed_at or moment
-        self._count(scored, poll, now)
+        self._count(scored, poll, self._clock.now())
 
-    async def _append(self, scored: ScoredPoll) -> None:
-        if scored.refused:
-            await self._log.send(DEAD_LETTERS, scored.refused)
-        if scored.scored:
-            await self._log.append(SCORED, scored.scored)
-        if scored.decisions:
-            await self._log.append(DECISIONS, scored.decisions)
+    async def settled(self) -> None:
+        """Wait until nothing is on its way to the log. Raises what went wrong there: the role must not go on."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            await sending
+
+    async def _settled_in_time(self) -> bool:
+        if self._sending is not None:
+            done, _ = await asyncio.wait({self._sending}, timeout=SETTLE_S)
+            if not done:
+                return False
+            await self.settled()
+        return True
 
     def _count(self, scored: ScoredPoll, poll: Mapping[int, Sequence[Record]], now: float) -> None:
         metrics = self._metrics
@@ -168,11 +231,16 @@ class Scorer:
             metrics.score.observe_many(scored.scores)
 
     def refresh_metrics(self, lag: Mapping[int, int]) -> None:
-        """Gauges that are looked up when asked for."""
+        """Gauges that are looked up when asked for. ``lag``: what the broker told last, the same mapping until it tells
+        again."""
         now = self._clock.now()
         metrics = self._metrics
+        if lag is not self._lag:
+            self._lag, self._heard_at = lag, now
+        metrics.broker_silent.set(max(0.0, now - self._heard_at))
+        metrics.unsaved_profiles.set(sum(owned.unsaved for owned in self._owned.values()))
         metrics.resident_profiles.set(sum(len(owned.rows) for owned in self._owned.values()))
-        since = [owned.changed_at for owned in self._owned.values() if owned.changed_at is not None]
+        since = [owned.waiting_since for owned in self._owned.values() if owned.waiting_since is not None]
         metrics.checkpoint_age.set(max(0.0, now - min(since)) if since else 0.0)
         metrics.lag.clear()
         for number, records in lag.items():
