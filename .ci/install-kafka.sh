@@ -1,9 +1,9 @@
 #!/bin/sh
 # Fetches Apache Kafka's jars with Maven into a directory; does nothing when that version is there already.
-#   .ci/install-kafka.sh DIR        (KAFKA_VERSION, default 4.1.0; needs mvn and a JDK 17)
+#   .ci/install-kafka.sh DIR [VERSION]        (default 4.1.0; needs mvn and a JDK 17)
 set -eu
-dir=${1:?usage: install-kafka.sh DIR}
-version=${KAFKA_VERSION:-4.1.0}
+dir=${1:?usage: install-kafka.sh DIR [VERSION]}
+version=${2:-4.1.0}
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 # The stamp is written last: a copy that broke off is done again.

@@ -8,7 +8,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import uvloop
 
 from pipeline import __version__, logs
 from pipeline.core.topics import DEFAULT_PARTITIONS
+from pipeline.lab.bench.options import PARTS, REFERENCES
 from pipeline.lab.simulate.presets import PRESETS
 from pipeline.ports import BrokerDown
 from pipeline.settings import Settings
@@ -24,6 +25,10 @@ from pipeline.supervisor import Kept, Supervisor
 
 SWITCH_INTERVAL_S = 0.0002
 """How soon a thread gives way to another: Kafka's fetches run in their own thread beside the scoring."""
+HOPELESS = (2, 78)
+"""Exit codes after which starting again does not help: what is configured or stored is wrong."""
+HAND_OVER_S = 15.0
+"""How long workers may take to finish a poll, save and hand over, before they are ended."""
 
 Run = Callable[[asyncio.Event, int], Awaitable[None]]
 ROLES = ("contact", "desk", "learner", "scorer")
@@ -67,15 +72,31 @@ def main() -> None:
 @main.command()
 @click.argument("role", type=click.Choice(ROLES))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes on this host.")
-@click.option("--worker", default=0, type=click.IntRange(0, 63), help="This worker's number (adds to METRICS_PORT).")
-def run(role: str, workers: int, worker: int) -> None:
-    """Run ROLE until it is told to stop (SIGTERM, Ctrl-C)."""
+@click.option("--worker", type=click.IntRange(0, 63), help="This worker's number (adds to METRICS_PORT).")
+def run(role: str, workers: int, worker: int | None) -> None:
+    """Run ROLE until it is told to stop (SIGTERM, Ctrl-C). Only the scorer has several workers on one host: each has
+    its share of the cards. One that ends is started again."""
+    settings = Settings()
     if workers > 1:
+        if role != "scorer" or worker is not None:
+            raise click.UsageError("--workers is for the scorer, and without --worker: other roles listen on one port")
+        logs.set_up(settings, "supervisor")
         _run_workers(role, workers)
         return
-    logs.set_up(Settings(), role)
+    logs.set_up(settings, role, worker)
+    _admitted(settings, role)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    uvloop.run(_until_signal(_role(role), worker))
+    uvloop.run(_until_signal(_role(role), worker or 0))
+
+
+def _admitted(settings: Settings, role: str | None = None) -> None:
+    """Ends the command with a sentence when a server turns us away."""
+    from pipeline.app.admission import NotAdmitted, admitted
+
+    try:
+        asyncio.run(admitted(settings, role))
+    except NotAdmitted as refused:
+        raise click.ClickException(str(refused)) from None
 
 
 async def _until_signal(run_role: Run, worker: int) -> None:
@@ -86,14 +107,16 @@ async def _until_signal(run_role: Run, worker: int) -> None:
 
 def _run_workers(role: str, workers: int) -> None:
     ended = _signals()
-    supervisor = Supervisor()
+    supervisor = Supervisor(hopeless=HOPELESS, grace_s=HAND_OVER_S)
     try:
         for worker in range(workers):
             command = [sys.executable, "-m", "pipeline.cli", "run", role, "--worker", str(worker)]
-            supervisor.keep(Kept(f"{role} {worker}", command, Path("/dev/stderr")))
+            supervisor.keep(Kept(f"{role} {worker}", command, log_file=None))
         supervisor.run_until(lambda: bool(ended))
     finally:
         supervisor.stop()
+    if supervisor.failed is not None:
+        raise SystemExit(supervisor.failed)
 
 
 @main.group()
@@ -126,7 +149,9 @@ def create(partitions: int, replication: int) -> None:
     """Create those that do not exist; tell which were created."""
     from pipeline.adapters.kafka.admin import create_topics
 
-    for name in asyncio.run(create_topics(Settings(), partitions, replication)):
+    settings = Settings()
+    _admitted(settings)
+    for name in asyncio.run(create_topics(settings, partitions, replication)):
         click.echo(name)
 
 
@@ -197,6 +222,54 @@ def simulate(
         click.echo(f"{sent.transactions} transactions, {sent.fraud} of them fraud, sent for {sent.customers} customers")
 
     uvloop.run(run_it())
+
+
+@main.command()
+@click.argument("part", default="all", type=click.Choice([*PARTS, "all"]))
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 1000), help="Programs take turns.")
+@click.option("--short", is_flag=True, help="Small sizes: shows that all works, its figures say little.")
+@click.option("--rates", default="200,1000", show_default=True, help="Transactions per second of the latency part.")
+@click.option("--minutes", type=click.FloatRange(0.01, 600), help="How long each rate is kept up; default: 8 s.")
+@click.option("--cards", type=click.IntRange(1_000, 10_000_000), help="The many cards of the state part.")
+@click.option("--without", multiple=True, type=click.Choice(REFERENCES), help="A program to leave out.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path, file_okay=False), help="Where Quix Streams is installed on first use."
+)
+@click.option("--kafka-version", default="unknown", help="Noted beside the figures: a broker does not tell.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures here.")
+@click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture (SVG) here.")
+def bench(
+    part: str,
+    rounds: int,
+    short: bool,
+    rates: str,
+    minutes: float | None,
+    cards: int | None,
+    without: Sequence[str],
+    cache: Path | None,
+    kafka_version: str,
+    json_file: Path | None,
+    chart: Path | None,
+) -> None:
+    """Measure this machine: PART of the benchmark or all of it, on the Kafka and Redis of the settings. It makes topics
+    and keys under a random prefix and deletes them. Exit code 1: a server is missing, or a program failed."""
+    from pipeline.lab.bench.options import options_for
+
+    try:
+        from pipeline.lab.bench.command import run_bench
+        from pipeline.lab.bench.failed import BenchFailed
+    except ModuleNotFoundError as missing:
+        if missing.name != "confluent_kafka":
+            raise
+        raise click.ClickException("the benchmark needs confluent-kafka: pip install 'cardwatch[bench]'") from None
+    try:
+        options = options_for(part, rounds, short, rates, minutes, cards, without, cache)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        click.echo(run_bench(options, kafka_version, json_file, chart), nl=False)
+    except BenchFailed as failed:
+        raise click.ClickException(str(failed)) from None
 
 
 def _signals() -> list[int]:

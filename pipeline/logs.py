@@ -11,11 +11,14 @@ import structlog
 from pipeline.settings import Settings
 
 
-def set_up(settings: Settings, role: str) -> None:
-    """Configure once per process; every line names the role."""
+def set_up(settings: Settings, role: str, worker: int | None = None) -> None:
+    """Configure once per process; every line names the role, and the worker where there are several."""
+    who: dict[str, str | int] = {"role": role} if worker is None else {"role": role, "worker": worker}
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     logging.basicConfig(
-        stream=sys.stderr, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s"
+        stream=sys.stderr,
+        level=max(level, logging.WARNING),
+        format="%(levelname)s %(name)s %(message)s" + "".join(f" {name}={value}" for name, value in who.items()),
     )
     renderer = (
         structlog.processors.JSONRenderer()
@@ -33,4 +36,4 @@ def set_up(settings: Settings, role: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
-    structlog.contextvars.bind_contextvars(role=role)
+    structlog.contextvars.bind_contextvars(**who)

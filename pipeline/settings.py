@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CARDWATCH_"
@@ -48,3 +49,27 @@ class Settings(BaseSettings):
                     raise ValueError(f"{PREFIX}{name.upper()} and {PREFIX}{name.upper()}_FILE are both set: keep one")
                 values[name] = Path(path).read_text().rstrip("\n")
         return values
+
+    @field_validator("redis_url", "redis_contact_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        """Refused here: what takes a wrong one apart later would quote a piece of the password."""
+        try:
+            parts = urlsplit(url or "redis:")
+            wrong = parts.scheme not in ("redis", "rediss", "unix") or parts.port == 0
+        except ValueError:
+            wrong = True
+        if wrong:
+            raise ValueError(
+                "not an address like redis://USER:PASSWORD@HOST:PORT/0 (rediss:// for TLS; a password's / ? # @ : % are "
+                "written %2F %3F %23 %40 %3A %25)"
+            )
+        return url
+
+    @model_validator(mode="after")
+    def _has_what_sasl_needs(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL"):
+            for name in ("kafka_sasl_username", "kafka_sasl_password"):
+                if not getattr(self, name):
+                    raise ValueError(f"{PREFIX}{name.upper()} is missing: {self.kafka_security_protocol} needs it")
+        return self

@@ -5,7 +5,7 @@ production the platform restarts it; for `demo` and `run ROLE --workers N` this 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 
 @dataclass
 class Kept:
-    """A program to keep running; its output is appended to ``log_file``."""
+    """A program to keep running; its output is appended to ``log_file`` (None: to our own standard error)."""
 
     name: str
     command: Sequence[str]
-    log_file: Path
+    log_file: Path | None
     environment: Mapping[str, str] | None = None
     child: Child | None = None
     started_at: float = 0.0
@@ -46,10 +46,20 @@ class Kept:
 class Supervisor:
     """Starts programs in order, restarts those that end, stops them in reverse order."""
 
-    def __init__(self, told: Callable[[str, int], None] | None = None) -> None:
-        """``told`` hears the name and exit code of what ended; without it, the log does."""
+    def __init__(
+        self,
+        told: Callable[[str, int], None] | None = None,
+        hopeless: Collection[int] = (),
+        grace_s: float = STOP_GRACE_S,
+    ) -> None:
+        """``told`` hears the name and exit code of what ended; without it, the log does. A program that ends with a
+        ``hopeless`` code would do so again: it is not started again, and `failed` is that code. ``grace_s``: between
+        asking all to end and ending them."""
         self.programs: list[Kept] = []
+        self.failed: int | None = None
         self._told = told or _log_ended
+        self._hopeless = hopeless
+        self._grace_s = grace_s
 
     def keep(self, program: Kept) -> Kept:
         """Start ``program`` and keep it running."""
@@ -63,6 +73,9 @@ class Supervisor:
         for program in self.programs:
             if program.child is None or program.child.exit_code is None:
                 continue
+            if program.child.exit_code in self._hopeless:
+                self.failed = program.child.exit_code
+                continue
             if program.due_at is None:
                 if now - program.started_at > STEADY_S:
                     program.pause_s = FIRST_PAUSE_S
@@ -73,14 +86,14 @@ class Supervisor:
                 program.start()
 
     def run_until(self, ended: Callable[[], bool]) -> None:
-        """Look after the programs until ``ended`` says so."""
-        while not ended():
+        """Look after the programs until ``ended`` says so, or one has `failed`."""
+        while not ended() and self.failed is None:
             self.look()
             time.sleep(LOOK_S)
 
     def stop(self) -> None:
         """Ask all to end, the last first, and wait: together no longer than one may take."""
-        deadline = time.monotonic() + STOP_GRACE_S
+        deadline = time.monotonic() + self._grace_s
         children = [program.child for program in reversed(self.programs) if program.child is not None]
         for child in children:
             child.ask_to_stop()

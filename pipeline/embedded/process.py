@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -83,11 +84,14 @@ class Child:
             self._process.stdin.close()
 
 
-def start(name: str, command: Sequence[str], log_file: Path, environment: Mapping[str, str] | None = None) -> Child:
-    """Start ``command`` (its first word a path), tied to this process, its output appended to ``log_file``. It is in a
+def start(
+    name: str, command: Sequence[str], log_file: Path | None, environment: Mapping[str, str] | None = None
+) -> Child:
+    """Start ``command`` (its first word a path), tied to this process, its output appended to ``log_file``; None: to
+    our own standard error, whatever that is (a service manager's socket can't be opened by name). It is in a
     process group of its own: Ctrl-C reaches this process only, which ends its children in their order.
     ``environment`` None: this process's own. Raises `OSError` when it can't be started."""
-    with log_file.open("ab") as log:
+    with nullcontext(2) if log_file is None else log_file.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # a list of arguments from our own code, no shell
             [sys.executable, "-m", "pipeline.embedded.tied", str(os.getpid()), *command],
             stdin=subprocess.PIPE,
@@ -96,7 +100,7 @@ def start(name: str, command: Sequence[str], log_file: Path, environment: Mappin
             env=environment,
             process_group=0,
         )
-    return Child(name, process, log_file)
+    return Child(name, process, log_file or Path(os.devnull))
 
 
 def content_of(path: Path) -> Callable[[], str | None]:

@@ -1,6 +1,7 @@
 """One Apache Kafka and one Redis server for all tests here; each test has topics, groups and keys of its own.
 
-`.ci/install-kafka.sh DIR` fetches the jars; CARDWATCH_TEST_KAFKA_LIBS=DIR says where they are.
+`.ci/install-kafka.sh DIR [VERSION]` fetches the jars; CARDWATCH_TEST_KAFKA_LIBS=DIR says where they are, and so which
+version the tests run on.
 """
 
 import os

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,17 @@ _numbers = itertools.count(1)
 
 
 class Installation:
-    """Topics under a prefix of their own on ``bootstrap``, state in ``redis_url``; every process is ended by `close`."""
+    """Topics under a prefix of their own on ``bootstrap``, state in ``redis_url``; every process is ended by `close`.
+    ``environment`` is added to what our programs get, before the topics are made."""
 
-    def __init__(self, directory: Path, bootstrap: str, redis_url: str, partitions: int = 4) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        bootstrap: str,
+        redis_url: str,
+        partitions: int = 4,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = directory
         self.prefix = f"i{os.getpid()}-{next(_numbers)}."
         self.partitions = partitions
@@ -71,6 +79,7 @@ class Installation:
             "CARDWATCH_CALLBACK_SECRET": CALLBACK_SECRET,
             "CARDWATCH_CALLBACK_PORT": str(free_port()),
             "CARDWATCH_DESK_PORT": str(free_port()),
+            **(environment or {}),
         }
         self._command("topics", "create", "--partitions", str(partitions))
 
@@ -86,9 +95,13 @@ class Installation:
 
     def start(self, role: str, name: str | None = None, environment: Mapping[str, str] | None = None) -> Child:
         """Start ``role`` and wait until it is ready. A role started again under its ``name`` keeps its port."""
-        name = name or role
-        port = self.ports.setdefault(name, free_port())
         child = self.launch(role, name, environment)
+        self.wait_until_ready(name or role)
+        return child
+
+    def wait_until_ready(self, name: str) -> None:
+        """Wait until what was launched as ``name`` can do its work."""
+        port = self.ports[name]
 
         def ready() -> bool | None:
             try:
@@ -97,18 +110,23 @@ class Installation:
             except (urllib.error.URLError, OSError):
                 return None
 
-        child.wait_until(ready, READY_S)
-        return child
+        self.children[name].wait_until(ready, READY_S)
 
-    def launch(self, role: str, name: str | None = None, environment: Mapping[str, str] | None = None) -> Child:
-        """Start ``role`` without waiting."""
+    def launch(
+        self,
+        role: str,
+        name: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        words: Sequence[str] = (),
+    ) -> Child:
+        """Start ``role`` without waiting; ``words`` are options of `cardwatch run`."""
         name = name or role
         log = self.directory / f"{name}.log"
         self.logs.append(log)
         port = self.ports.setdefault(name, free_port())
         child = start(
             name,
-            [sys.executable, "-m", "pipeline.cli", "run", role],
+            [sys.executable, "-m", "pipeline.cli", "run", role, *words],
             log,
             {**self.environment, "CARDWATCH_METRICS_PORT": str(port), **(environment or {})},
         )

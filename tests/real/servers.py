@@ -85,7 +85,7 @@ class RealServer:
 
 class ApacheKafka(RealServer):
     """One Kafka node, broker and controller. ``libs`` is a directory of jars (`.ci/install-kafka.sh`); ``properties``
-    are added to those the tests need."""
+    are added to those the tests need, ``format_words`` to the command that makes the storage (users of SCRAM)."""
 
     def __init__(
         self,
@@ -94,12 +94,14 @@ class ApacheKafka(RealServer):
         properties: Mapping[str, str] | None = None,
         java_options: Sequence[str] = JAVA_OPTIONS,
         port: int | None = None,
+        format_words: Sequence[str] = (),
     ) -> None:
         super().__init__()
         assert any(libs.glob("kafka_2.13-*.jar")), f"{libs} has no Kafka: run .ci/install-kafka.sh {libs}"
         self._directory = directory
         self._java = [program("java"), *java_options, "-cp", f"{libs.resolve()}/*"]
         self._config = directory / "server.properties"
+        self._format_words = format_words
         port, controller = port or free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{port}"
         settings = _PROPERTIES | {
@@ -114,7 +116,15 @@ class ApacheKafka(RealServer):
 
     def start(self) -> None:
         if not (self._directory / "data" / "meta.properties").exists():
-            format_storage = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._config)]
+            format_storage = [
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                _CLUSTER_ID,
+                "-c",
+                str(self._config),
+                *self._format_words,
+            ]
             done = subprocess.run(
                 [*self._java, *format_storage], capture_output=True, text=True, timeout=KAFKA_READY_S, check=False
             )
