@@ -1,0 +1,74 @@
+"""What the measured scorer knows: the installation's policy and rates, and a model trained on the stream itself."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from models.calibrate import PriorCurve, parse_prior
+from models.half_space_trees import Shape
+from models.scorer import Model
+from models.snapshot import Snapshot, seal
+from pipeline.adapters.kafka.log import partition_of
+from pipeline.core.columns import SCHEMA
+from pipeline.core.currencies import parse_rates
+from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.policy import parse_policy
+from pipeline.core.poll import Versions
+from pipeline.lab.bench.failed import BenchFailed
+from pipeline.lab.bench.kafka import PARTITIONS
+from pipeline.lab.bench.stream import Stream
+from pipeline.lab.warm_up import Past, warm_up
+from pipeline.roles.learner.course import FeatureSpace, Plan
+
+SHAPE = Shape(trees=25, height=8)
+LEARN_EVERYTHING = 1e9
+TURNS = 8
+"""How often each card occurs among the rows trained on: cards with a history, as those measured have."""
+GRID_ROWS = 20_000
+
+
+class Known(NamedTuple):
+    """``versions`` with the trained model in force; ``sealed`` is that model as published."""
+
+    versions: Versions
+    curve: PriorCurve
+    sealed: bytes
+
+
+def where(card: bytes) -> int:
+    """The partition of a card."""
+    return partition_of(card, PARTITIONS)
+
+
+def know(config: Path, policy: Path, rows: int, key: bytes) -> Known:
+    """Read the configuration and train on ``rows`` transactions. Raises BenchFailed when they
+    are too few for a model, and what the configuration files raise."""
+
+    def text(path: Path | str) -> tuple[str, str]:
+        found = config / path
+        return found.read_text(encoding="utf-8"), str(found)
+
+    curve = parse_prior(*text("models/prior.toml"))
+    versions = Versions(
+        parse_policy(*text(policy), SCHEMA),
+        Model.day_one(MODEL_FEATURES, LAYOUT, curve),
+        parse_rates(*text("rates.toml")),
+    )
+    snapshot = _train(versions, curve, rows)
+    return Known(versions._replace(model=Model.trained(snapshot, curve)), curve, seal(snapshot, key))
+
+
+def _train(versions: Versions, curve: PriorCurve, rows: int) -> Snapshot:
+    stream = Stream(rows // TURNS)
+
+    def history() -> Iterator[Past]:
+        for number in range(rows):
+            yield Past(stream.moment(number), stream.key(number), stream.value(number))
+
+    plan = Plan(SHAPE, LEARN_EVERYTHING, GRID_ROWS)
+    space = FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit)
+    snapshot = warm_up(history(), versions, curve, PARTITIONS, lru_cache(None)(where), plan, space).snapshot
+    if snapshot is None:
+        raise BenchFailed(f"{rows} transactions are too few to train a model: at least {SHAPE.window} are needed")
+    return snapshot
