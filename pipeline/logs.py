@@ -11,6 +11,24 @@ import structlog
 from pipeline.settings import Settings
 
 
+SAME_AGAIN_S = 5.0
+
+
+class Repeats(logging.Filter):
+    """Lets one line of a kind through in `SAME_AGAIN_S`: a broker that is away is good for a hundred a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = (record.name, str(record.msg))
+        if record.created < self._told.get(kind, 0.0) + SAME_AGAIN_S:
+            return False
+        self._told[kind] = record.created
+        return True
+
+
 def set_up(settings: Settings, role: str, worker: int | None = None) -> None:
     """Configure once per process; every line names the role, and the worker where there are several."""
     who: dict[str, str | int] = {"role": role} if worker is None else {"role": role, "worker": worker}
@@ -20,6 +38,8 @@ def set_up(settings: Settings, role: str, worker: int | None = None) -> None:
         level=max(level, logging.WARNING),
         format="%(levelname)s %(name)s %(message)s" + "".join(f" {name}={value}" for name, value in who.items()),
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Repeats())
     renderer = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"

@@ -59,6 +59,9 @@ class PolledRole(Protocol):
         """Handle one poll. What follows from it may still be on its way to the log when this returns, of one poll at
         most; `revoked` waits for it."""
 
+    def waits(self) -> bool:
+        """Whether the poll in hand waits for a store that is away: then nothing is stuck."""
+
     async def boundary(self) -> Sequence[int]:
         """Between polls. Answers partitions that must be loaded anew (taken away meanwhile)."""
 

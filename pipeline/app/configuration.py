@@ -1,8 +1,9 @@
 """What all roles' wiring shares: configuration files, secrets, metrics registries and ports."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -71,6 +72,20 @@ def new_registry() -> CollectorRegistry:
 
 def ops_port(settings: Settings, role: str, worker: int) -> int:
     return (settings.metrics_port or PORTS[role]) + worker
+
+
+async def done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether ``work`` ended before ``stop`` came; if not it is given up: a role that waits for a server can be told to
+    end. Raises what ``work`` raises."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if working.done():
+        working.result()
+        return True
+    working.cancel()
+    await asyncio.wait({working})
+    return False
 
 
 async def until(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:

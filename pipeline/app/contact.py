@@ -11,7 +11,7 @@ from pipeline.adapters.kafka.readers import GroupReader
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
-from pipeline.app.configuration import new_registry, ops_port, until
+from pipeline.app.configuration import done_before, new_registry, ops_port, until
 from pipeline.core.dead_letters import dead_letter
 from pipeline.core.topics import ANSWERS, CUSTOMERS, DEAD_LETTERS, DECISIONS, Topic
 from pipeline.ports import Record
@@ -26,7 +26,8 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
     metrics = ContactMetrics(registry)
     clock = SystemClock()
     kafka = KafkaLog(settings)
-    await kafka.start()
+    if not await done_before(stop, kafka.start()):
+        return
     redis = connect(settings.store_url)
     store = RedisContactStore(redis, settings.topic_prefix)
     provider = VoiceProvider(

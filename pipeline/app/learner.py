@@ -8,7 +8,7 @@ from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.readers import KafkaReader
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.lease import RedisLease
-from pipeline.app.configuration import FEATURE_SPACE, new_registry, ops_port
+from pipeline.app.configuration import FEATURE_SPACE, done_before, new_registry, ops_port
 from pipeline.core.topics import CONTROL, SCORED
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.role import Learner, World
@@ -20,7 +20,8 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
     registry = new_registry()
     metrics = LearnerMetrics(registry)
     kafka = KafkaLog(settings)
-    await kafka.start()
+    if not await done_before(stop, kafka.start()):
+        return
     redis = connect(settings.redis_url)
     world = World(
         open_scored=lambda: KafkaReader(settings, SCORED),

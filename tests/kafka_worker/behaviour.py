@@ -57,6 +57,9 @@ class Recorder:
         self.sizes.append(sum(len(records) for records in poll.values()))
         self.busy = False
 
+    def waits(self) -> bool:
+        return False
+
     async def boundary(self) -> Sequence[int]:
         assert not self.busy, "a boundary inside a poll"
         return ()

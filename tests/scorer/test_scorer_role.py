@@ -44,10 +44,11 @@ class WatchedLog(MemoryLog):
         super().__init__(PARTITIONS)
         self.order: list[str] = []
         self.failing: Topic | None = None
+        self.gate: asyncio.Event | None = None
 
     async def append(self, topic: Topic, batches: Mapping[int, Sequence[Outgoing]]) -> None:
         self.order.append(topic.name)
-        await asyncio.sleep(0)
+        await (asyncio.sleep(0) if self.gate is None else self.gate.wait())
         if topic == self.failing:
             raise NotAcknowledged(topic.name)
         await super().append(topic, batches)
@@ -375,5 +376,87 @@ def test_a_card_in_the_wrong_partition_is_put_aside() -> None:
         (letter,) = [json.loads(record.value or b"") for record in desk.log.all(DEAD_LETTERS)]
         assert (letter["reason"], letter["partition"], letter["offset"]) == ("wrong_partition", 0, 0)
         assert desk.registry.get_sample_value("cardwatch_dead_letters_total", {"reason": "wrong_partition"}) == 1
+
+    asyncio.run(story())
+
+
+def test_the_next_poll_is_scored_meanwhile_and_its_records_wait_for_all_acknowledgements() -> None:
+    async def story() -> None:
+        desk = Desk()
+        gate = desk.log.gate = asyncio.Event()
+        await desk.take(0)
+        await desk.scorer.polled({0: records(0, some(0, 2))})
+        second = asyncio.create_task(desk.scorer.polled({0: records(0, some(0, 2, start=2), 2)}))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert desk.scorer._owned[0].unsaved == 4, "the second poll is scored"
+        assert desk.log.order == [SCORED.name], "and waits for the first one's acknowledgement"
+        gate.set()
+        await second
+        await desk.scorer.settled()
+        assert desk.log.order == [SCORED.name, DECISIONS.name] * 2
+        assert [decision["id"] for decision in desk.decisions()] == [m["id"] for m in some(0, 4)]
+
+    asyncio.run(story())
+
+
+def test_nothing_is_saved_while_something_is_on_its_way() -> None:
+    async def story() -> None:
+        desk = Desk()
+        gate = desk.log.gate = asyncio.Event()
+        await desk.take(0)
+        await desk.scorer.polled({0: records(0, some(0, 1))})
+        gate.set()
+        await desk.scorer.settled()
+        gate.clear()
+        await desk.scorer.polled({0: records(0, some(0, 1, start=1), 1)})
+        desk.later(CHECKPOINT_MS)
+        boundary = asyncio.create_task(desk.scorer.boundary())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not boundary.done()
+        assert desk.store.rows == {}
+        gate.set()
+        await boundary
+        await desk.saves()
+        assert (len(desk.store.rows[0]), desk.store.places[0][1:]) == (2, (1, 2))
+
+    asyncio.run(story())
+
+
+def test_a_hand_over_without_acknowledgement_in_time_forgets_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.roles.scorer.role.SETTLE_S", 0.01)
+
+    async def story() -> None:
+        desk = Desk()
+        await desk.take(0)
+        await desk.poll(0, some(0, 1))
+        desk.log.gate = asyncio.Event()
+        await desk.scorer.polled({0: records(0, some(0, 1, start=1), 1)})
+        await desk.scorer.revoked(clean=True)
+        assert desk.store.rows == {}
+        assert desk.scorer.keep([0], MEMBER, 2) == {}
+        desk.log.gate.set()
+
+    asyncio.run(story())
+
+
+def test_a_hand_over_while_a_boundary_waits_saves_nothing_ahead_of_what_is_acknowledged() -> None:
+    async def story() -> None:
+        desk = Desk()
+        await desk.take(0)
+        await desk.poll(0, some(0, 1))
+        gate = desk.log.gate = asyncio.Event()
+        await desk.scorer.polled({0: records(0, some(0, 1, start=1), 1)})
+        desk.later(CHECKPOINT_MS)
+        boundary = asyncio.create_task(desk.scorer.boundary())
+        handed_over = asyncio.create_task(desk.scorer.revoked(clean=True))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert desk.store.rows == {}, "neither may save yet"
+        gate.set()
+        await asyncio.gather(boundary, handed_over)
+        await desk.saves()
+        assert (len(desk.store.rows[0]), desk.store.places[0][1:]) == (2, (1, 2))
 
     asyncio.run(story())

@@ -135,7 +135,7 @@ class Worker:
             except Exception as error:
                 log.info("the broker did not tell how far behind we are", error=repr(error))
                 behind = 0
-            self._watchdog.beat(consumer.handled, behind, waiting=bool(consumer.loading))
+            self._watchdog.beat(consumer.handled, behind, waiting=bool(consumer.loading) or self.role.waits())
 
     async def stop(self) -> None:
         self._watchdog.stop()

@@ -18,6 +18,7 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    ResponseError,
     TimeoutError,
 )
 
@@ -36,6 +37,9 @@ _LATER = (
     asyncio.TimeoutError,
 )
 
+_REFUSED_FOR_NOW = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
+"""How a server says that it takes no writes just now: its disk is full, or too few replicas hear it."""
+
 
 def connect(url: str) -> Redis:
     """A client whose calls end within ANSWER_S and are never repeated behind the caller's back."""
@@ -49,6 +53,10 @@ def store_down_as_such() -> Iterator[None]:
         yield
     except _LATER as error:
         raise StoreDown(f"{type(error).__name__}: {error}") from error
+    except ResponseError as error:
+        if not str(error).startswith(_REFUSED_FOR_NOW):
+            raise
+        raise StoreDown(str(error).partition(" script:")[0]) from error
 
 
 async def refusal(url: str, rights: Rights, prefix: str) -> str | None:

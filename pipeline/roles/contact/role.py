@@ -95,6 +95,7 @@ class ContactRole:
         self._intake = Intake(self._conversations, store)
         self._places: dict[int, _Place] = {}
         self._lost: set[int] = set()
+        self._held: set[int] = set()
         self._written_at = 0.0
         self._swept_at = 0.0
         self._beating: asyncio.Task[None] | None = None
@@ -155,6 +156,9 @@ class ContactRole:
             self._places[partition] = _Place(found)
             return None if found is None else found.log_next
 
+    def waits(self) -> bool:
+        return bool(self._held)
+
     async def polled(self, poll: Poll) -> None:
         await asyncio.gather(*(self._take(number, records) for number, records in poll.items()))
 
@@ -175,11 +179,14 @@ class ContactRole:
         for chunk, after in chunks(sifted):
             while True:
                 if self._places.get(partition) is not place:
+                    self._held.discard(partition)
                     return False
                 try:
                     applied = await self._intake.take(chunk, partition, place.written, after, self.work.free)
+                    self._held.discard(partition)
                     break
                 except StoreDown as error:
+                    self._held.add(partition)
                     log.warning("decisions wait for the contact store", partition=partition, error=str(error))
                     await asyncio.sleep(STORE_RETRY_S)
             if applied is None:

@@ -61,6 +61,7 @@ class Scorer:
         self._lag: Mapping[int, int] = {}
         self._heard_at = clock.now()
         self._sending: asyncio.Task[None] | None = None
+        self._waking = False
 
     # --- ownership
 
@@ -102,8 +103,9 @@ class Scorer:
         for number in lost:
             del self._owned[number]
             self._suspect.add(number)
-        if due := self._due(now):
+        if self._due(now):
             await self.settled()  # what is saved is all acknowledged
+        if due := self._due(now):  # asked again: a hand-over may have come first
             under_way = sum(owned.unsaved for owned in self._owned.values() if owned.saving is not None)
             for owned in due:
                 if under_way >= self._settings.scorer_checkpoint_rows:
@@ -170,6 +172,9 @@ class Scorer:
 
     # --- the work
 
+    def waits(self) -> bool:
+        return self._waking
+
     async def polled(self, poll: Poll) -> None:
         owned = {
             number: self._owned[number] for number in poll if number in self._owned and not self._owned[number].lost
@@ -179,7 +184,9 @@ class Scorer:
         decoded = decode_poll(parts, versions.money, self._partition_of, time.perf_counter)
         if any(partition.dormant for partition in owned.values()):
             needed = zip(owned.values(), ([card for _, _, card in part] for part in decoded.events), strict=True)
+            self._waking = True
             await wake_all(self._store, list(needed))
+            self._waking = False
             if any(partition.lost for partition in owned.values()):
                 return await self.polled(poll)  # without those
         scored = score_decoded(parts, decoded, versions, moment, time.perf_counter)
@@ -201,9 +208,11 @@ class Scorer:
 
     async def settled(self) -> None:
         """Wait until nothing is on its way to the log. Raises what went wrong there: the role must not go on."""
-        sending, self._sending = self._sending, None
-        if sending is not None:
-            await sending
+        if (sending := self._sending) is not None:
+            await asyncio.wait({sending})  # known until it ends: a hand-over that comes meanwhile waits for it too
+            if self._sending is sending:
+                self._sending = None
+            sending.result()
 
     async def _settled_in_time(self) -> bool:
         if self._sending is not None:

@@ -56,6 +56,9 @@ class Relay:
     async def load(self, partition: int, membership: Membership, member: str, generation: int) -> int | None:
         return None
 
+    def waits(self) -> bool:
+        return False
+
     async def boundary(self) -> Sequence[int]:
         return ()
 
@@ -65,8 +68,7 @@ class Relay:
     async def polled(self, poll: Poll) -> None:
         scored = {number: [Outgoing(None, bytes(SCORED_BYTES * len(records)))] for number, records in poll.items()}
         decisions = {number: [decide(record) for record in records] for number, records in poll.items()}
-        await self._log.append(SCORED, scored)
-        await self._log.append(TARGET, decisions)
+        await self._log.append_together({SCORED: scored, TARGET: decisions})
 
 
 def decide(record: Record) -> Outgoing:
