@@ -10,7 +10,6 @@ import structlog
 
 from pipeline.settings import Settings
 
-
 SAME_AGAIN_S = 5.0
 
 
