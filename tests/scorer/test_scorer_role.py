@@ -26,7 +26,7 @@ from pipeline.core.topics import DEAD_LETTERS, DECISIONS, SCORED, Topic
 from pipeline.ports import Outgoing
 from pipeline.roles.scorer.knowledge import Knowledge
 from pipeline.roles.scorer.metrics import ScorerMetrics
-from pipeline.roles.scorer.role import Scorer
+from pipeline.roles.scorer.role import PATIENCE_S, Scorer
 from pipeline.roles.scorer.settings import ScorerSettings
 
 MEMBER = "member-1"
@@ -411,6 +411,9 @@ def test_nothing_is_saved_while_something_is_on_its_way() -> None:
         gate.clear()
         await desk.scorer.polled({0: records(0, some(0, 1, start=1), 1)})
         desk.later(CHECKPOINT_MS)
+        await desk.scorer.boundary()
+        assert desk.store.rows == {}, "due, but it can wait for a better moment"
+        desk.later(PATIENCE_S * 1000 + 1)
         boundary = asyncio.create_task(desk.scorer.boundary())
         for _ in range(10):
             await asyncio.sleep(0)
@@ -448,7 +451,7 @@ def test_a_hand_over_while_a_boundary_waits_saves_nothing_ahead_of_what_is_ackno
         await desk.poll(0, some(0, 1))
         gate = desk.log.gate = asyncio.Event()
         await desk.scorer.polled({0: records(0, some(0, 1, start=1), 1)})
-        desk.later(CHECKPOINT_MS)
+        desk.later(CHECKPOINT_MS + PATIENCE_S * 1000 + 1)
         boundary = asyncio.create_task(desk.scorer.boundary())
         handed_over = asyncio.create_task(desk.scorer.revoked(clean=True))
         for _ in range(20):

@@ -188,15 +188,12 @@ class PollConsumer(driver.Consumer):
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
             return
+        await self.fetching.arrival(min(timeout, IDLE_POLL_S))
         if self.open:
-            lost = await self.role.boundary()
+            lost = await self.role.boundary()  # as late as can be: less is on its way to the log
             if lost:
                 self._load(lost)
-        poll = self._take()
-        if not poll:
-            await self.fetching.arrival(min(timeout, IDLE_POLL_S))
-            poll = self._take()
-        if not poll:
+        if not (poll := self._take()):
             return
         last = list(poll.values())[-1][-1]
         tp = TP(self.topic, last.partition)

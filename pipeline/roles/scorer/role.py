@@ -25,6 +25,11 @@ from pipeline.roles.scorer.settings import ScorerSettings
 SETTLE_S = 3.0
 """How long a hand-over waits for acknowledgements; without them, the rows are dropped and the next owner replays."""
 
+PATIENCE_S = 0.1
+PATIENCE_ROWS = 8
+"""A save that is due makes the next poll wait for acknowledgements only when it is so much later than it should be, or
+so many times larger: most find a boundary with nothing on its way by themselves."""
+
 SWEEP_RETRY_S = 60.0
 """When a sweep met a store that is down, it goes on after so long."""
 
@@ -103,9 +108,9 @@ class Scorer:
         for number in lost:
             del self._owned[number]
             self._suspect.add(number)
-        if self._due(now):
+        if self._sending is not None and self._overdue(now):
             await self.settled()  # what is saved is all acknowledged
-        if due := self._due(now):  # asked again: a hand-over may have come first
+        if self._sending is None and (due := self._due(now)):
             under_way = sum(owned.unsaved for owned in self._owned.values() if owned.saving is not None)
             for owned in due:
                 if under_way >= self._settings.scorer_checkpoint_rows:
@@ -118,6 +123,15 @@ class Scorer:
                     owned.saving = asyncio.create_task(self._sweep(owned, now, days))
                     break
         return lost
+
+    def _overdue(self, now: float) -> bool:
+        """Whether a save that is due waits no longer for a boundary with nothing on its way to the log."""
+        patience_s = PATIENCE_S + self._settings.scorer_checkpoint_ms / 1000
+        return any(
+            owned.unsaved >= PATIENCE_ROWS * self._settings.scorer_checkpoint_rows
+            or (owned.waiting_since is not None and now - owned.waiting_since >= patience_s)
+            for owned in self._due(now)
+        )
 
     def _due(self, now: float) -> list[OwnedPartition]:
         """Partitions to be saved now, the one that waits longest first."""
