@@ -33,6 +33,7 @@ def exposition(transactions: int, polls: int, stage_s: float) -> str:
 def test_the_scorers_own_metrics_tell_how_far_it_is() -> None:
     course = read_course(exposition(100, 4, 0.001), cpu=2.5)
     assert (course.transactions, course.polls, course.cpu_s, course.checkpoint_s) == (100, 4, 2.5, 0.5)
+    assert course.approved == 99
     assert course.stages["decode"] == pytest.approx(0.004)
     assert course.stages["append"] == pytest.approx(0.008)
     assert course.stages["model"] == 0.0
@@ -43,7 +44,7 @@ def test_a_cost_is_what_was_added_between_two_looks_by_transaction() -> None:
     after = read_course(exposition(300, 8, 0.001), cpu=1.5)
     found = cost(before, after)
     assert found is not None
-    assert (found.transactions, found.poll) == (200, 50)
+    assert (found.transactions, found.poll, found.approved) == (200, 50, 1.0)
     assert found.stages_us["decode"] == pytest.approx(20.0)
     assert found.stages_us["append"] == pytest.approx(40.0)
     assert found.cpu_us == pytest.approx(2_500.0)

@@ -1,5 +1,6 @@
 """What people, programs and eyes get of a benchmark: table, JSON, picture."""
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,7 +23,7 @@ from pipeline.lab.bench.store import Longest
 from pipeline.lab.bench.summary import Round, summarise
 from pipeline.lab.bench.takeover import Arrivals, Handover
 
-COST = Cost(1_000, 200.0, {"decode": 8.5, "append": 10.25}, 1.5, 31.0)
+COST = Cost(1_000, 0.96, 200.0, {"decode": 8.5, "append": 10.25}, 1.5, 31.0)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -92,6 +93,8 @@ def test_columns_stand_below_their_headings() -> None:
 def test_the_json_is_read_back_as_it_was() -> None:
     options = options_for("all", 3, False, "200,1000", None, None, (), Path("/somewhere"))
     result = Result("2026-01-01T00:00:00+00:00", MACHINE, options, FIGURES, ROUNDS)
+    cost = json.loads(as_json(result))["rounds"][0]["backlog"][OURS]["cost"]
+    assert cost["stages_us"] == COST.stages_us  # by name, in the rounds too
     assert msgspec.json.decode(as_json(result), type=Result, dec_hook=lambda kind, value: kind(value)) == result
 
 

@@ -21,6 +21,8 @@ from pipeline.core.transaction import Event, Refused
 
 MONEY = delivered_money()
 NOW_MS = int(NOW * 1000)
+CARDS = [card_in(0, number) for number in range(4)]
+ORDINARY = transaction("x1", CARDS[0])
 VERSIONS = Versions(delivered_policy(), Model.day_one(MODEL_FEATURES, LAYOUT, delivered_curve()), MONEY)
 
 
@@ -36,7 +38,7 @@ def closely(value: bytes) -> Event | None:
 
 
 def message(**fields: Any) -> bytes:
-    return json.dumps({**transaction("x1", card_in(0)), **fields}, ensure_ascii=False).encode()
+    return json.dumps({**ORDINARY, **fields}, ensure_ascii=False).encode()
 
 
 def test_ordinary_transactions_are_passed_at_once() -> None:
@@ -141,7 +143,7 @@ names = st.text(min_size=1, max_size=12) | st.sampled_from(
 def test_decisions_are_byte_for_byte_the_same(drawn: list[tuple[str, str | None, int, int]]) -> None:
     messages = []
     for number, (identifier, customer, amount, which) in enumerate(drawn):
-        fields = transaction(identifier, card_in(0, which), NOW + number, amount=amount)
+        fields = transaction(identifier, CARDS[which], NOW + number, amount=amount)
         messages.append(fields | ({"customer": customer} if customer is not None else {}))
 
     def decided() -> list[Any]:

@@ -6,6 +6,7 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 ANSWER_S = 5.0
@@ -16,6 +17,7 @@ class Course(NamedTuple):
     """How far a scorer is: what it has counted since it started."""
 
     transactions: float
+    approved: float
     polls: float
     stages: dict[str, float]
     """Seconds, by stage."""
@@ -23,10 +25,12 @@ class Course(NamedTuple):
     cpu_s: float
 
 
-class Cost(NamedTuple):
-    """What transactions cost between two looks: microseconds each, and how many shared a poll."""
+class Cost(msgspec.Struct, frozen=True):
+    """What transactions cost between two looks: microseconds each, the share (0–1) approved without more, how many
+    shared a poll."""
 
     transactions: int
+    approved: float
     poll: float
     stages_us: dict[str, float]
     checkpoint_us: float
@@ -51,14 +55,19 @@ def read_course(exposition: str, cpu: float) -> Course:
     """From the text of a scorer's /metrics."""
     found: dict[str, float] = {}
     stages: dict[str, float] = {}
+    approved = 0.0
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
             if sample.name == "cardwatch_stage_seconds_sum":
                 stages[sample.labels["stage"]] = sample.value
-            else:
+                continue
+            if sample.name == "cardwatch_transactions_total" and sample.labels["outcome"] == "approve":
+                approved = sample.value
+            if not sample.name.endswith("_bucket"):
                 found[sample.name] = found.get(sample.name, 0.0) + sample.value
     return Course(
         transactions=found.get("cardwatch_transactions_total", 0.0),
+        approved=approved,
         polls=found.get("cardwatch_poll_size_count", 0.0),
         stages=stages,
         checkpoint_s=found.get("cardwatch_checkpoint_seconds_sum", 0.0),
@@ -82,6 +91,7 @@ def cost(before: Course, after: Course) -> Cost | None:
     polls = max(after.polls - before.polls, 1.0)
     return Cost(
         int(done),
+        (after.approved - before.approved) / done,
         done / polls,
         stages,
         (after.checkpoint_s - before.checkpoint_s) * per,

@@ -136,6 +136,7 @@ def _cost(figures: Figures) -> Iterator[str]:
         ("checkpoint (beside the others)", "checkpoint", 2),
         ("processor time", "cpu", 1),
         ("transactions a poll", "poll", 1),
+        ("approved without more, %", "approved", 1),
     ]
     rows = [(title, *(cell(figures.get(f"cost.{place}.{name}"), digits) for place in places)) for title, name, digits in wanted]  # fmt: skip
     headings = ("stage", *("backlog" if place == "backlog" else f"{place}/s" for place in places))

@@ -1,7 +1,9 @@
 """Redis as the benchmark needs it beside the product's own store code: is it there, what did it do, clean it up."""
 
 from contextlib import aclosing
-from typing import NamedTuple, cast
+from typing import cast
+
+import msgspec
 
 from pipeline.adapters.redis.connection import connect, store_down_as_such
 from pipeline.lab.bench.failed import BenchFailed
@@ -14,7 +16,7 @@ SCAN_KEYS = 1_000
 _THRESHOLD = "slowlog-log-slower-than"
 
 
-class Longest(NamedTuple):
+class Longest(msgspec.Struct, frozen=True):
     """The longest command a server ran: its name, milliseconds."""
 
     command: str

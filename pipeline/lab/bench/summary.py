@@ -2,7 +2,7 @@
 gets its median and extremes over the rounds.
 
 Names are paths: ``backlog.PROGRAM.rate`` and ``.ratio`` (Cardwatch ÷ program), ``latency.RATE.PROGRAM.p99`` and
-``.p99_ratio``, ``.p50_more`` (Cardwatch ÷ or − program), ``cost.backlog.…`` and ``cost.RATE.…`` (µs a transaction),
+``.p99_ratio``, ``.p50_more`` (Cardwatch ÷ or − program), ``cost.backlog.…`` and ``cost.RATE.…`` (µs a transaction; ``approved`` in percent),
 ``bytes.…``, ``state.…``, ``scaling.…``.
 """
 
@@ -94,6 +94,7 @@ def _cost(path: str, cost: Cost) -> Named:
     yield f"{path}.checkpoint", cost.checkpoint_us
     yield f"{path}.cpu", cost.cpu_us
     yield f"{path}.poll", cost.poll
+    yield f"{path}.approved", cost.approved * 100
 
 
 def _state(state: State) -> Named:
