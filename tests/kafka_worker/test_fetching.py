@@ -164,6 +164,25 @@ def test_a_fetch_gathers_while_a_poll_is_under_way_and_answers_at_once_while_non
     play(monkeypatch, story, {0: 1})
 
 
+def test_while_a_poll_takes_long_and_nothing_comes_fetches_become_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(scene: Scene) -> None:
+        scene.fetching.read(0, 0)
+        _, _, _, reply = await scene.next_request()
+        reply.set_result(answer((0, 0, batch(0, 1))))
+        assert await scene.arrived() == {0: [0]}
+        waits = []
+        for _ in range(8):
+            _, _, request, reply = await scene.next_request()
+            waits.append(request._max_wait_ms)
+            reply.set_result(answer((0, 0, b"")))
+        assert waits == [1, 2, 4, 8, 16, 32, IDLE_MS, IDLE_MS]
+        _, _, request, reply = await scene.next_request()
+        reply.set_result(answer((0, 0, batch(1, 1))))
+        assert (await scene.next_request())[2]._max_wait_ms == GATHER_MS
+
+    play(monkeypatch, story, {0: 1})
+
+
 def test_no_more_is_asked_for_while_a_poll_s_worth_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(scene: Scene) -> None:
         scene.fetching.read(0, 0)

@@ -64,6 +64,7 @@ class Fetching:
         self._places: dict[int, _Place] = {}
         self._waiting = 0
         self._eager = True
+        self._gather_ms = GATHER_MS
         self._arrived = asyncio.Event()
         self._changed: dict[int, asyncio.Event] = {}
         self._readers: dict[int, asyncio.Task[None]] = {}
@@ -179,7 +180,7 @@ class Fetching:
             if not wanted:
                 await changed.wait()
                 continue
-            wait, least = (IDLE_MS, 1) if self._eager else (GATHER_MS, GATHER_BYTES)
+            wait, least = (IDLE_MS, 1) if self._eager else (self._gather_ms, GATHER_BYTES)
             asked = [(partition, offset, PARTITION_BYTES) for partition, offset in wanted.items()]
             request = FetchRequest(wait, least, REQUEST_BYTES, _ISOLATION, [(self._topic, asked)])
             try:
@@ -198,7 +199,7 @@ class Fetching:
 
     async def _received(self, response: Any, wanted: Mapping[int, int]) -> bool:
         """Take in what was answered; False when something went wrong that a pause may mend."""
-        fine = True
+        fine, waited = True, self._waiting
         for _, partitions in response.topics:
             for number, code, _, *_, records in partitions:
                 place = self._places.get(number)
@@ -212,6 +213,8 @@ class Fetching:
         if self._waiting:
             self._eager = False
             self._arrived.set()
+        # while a poll takes long and nothing comes, as when a store is away, the broker need not be asked by the ms
+        self._gather_ms = GATHER_MS if self._waiting > waited else min(2 * self._gather_ms, IDLE_MS)
         return fine
 
     async def _refused(self, number: int, place: _Place, error: type[Exception]) -> None:
