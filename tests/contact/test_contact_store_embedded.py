@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,18 +17,10 @@ from pipeline.ports import StoreDown  # noqa: E402
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    store = EmbeddedStore(tmp_path_factory.mktemp("valkey"), "no")
-    store.start()
-    yield store
-    store.stop()
-
-
 class TestEmbeddedContactStore(ContactStoreBehaviour):
     @pytest.fixture(autouse=True)
-    def _server(self, server: EmbeddedStore) -> None:
-        self.url = server.url
+    def _server(self, valkey: EmbeddedStore) -> None:
+        self.url = valkey.url
 
     def run(self, check: Check) -> None:
         async def go() -> None:

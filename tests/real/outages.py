@@ -1,6 +1,5 @@
 """A scorer under steady traffic through an outage: what is sent, what is watched meanwhile, and what is told of it."""
 
-import random
 import re
 import threading
 import time
@@ -19,7 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from installation import Installation, rows_of_an_uninterrupted_run
-from outside import Outside, Read, first_of_each
+from outside import Outside, Read, first_of_each, payment
 
 from pipeline.embedded.process import Child
 
@@ -37,21 +36,6 @@ UNANSWERED = "up"
 """Prometheus' own series: 0 where a scrape was not answered. `Watch` counts those."""
 
 
-def transaction(name: str, number: int, moment: float) -> dict[str, object]:
-    drawn = random.Random(number)
-    return {
-        "id": f"{name}-{number}",
-        "card": f"tok_o_{drawn.randrange(CARDS):024x}",
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)),
-        "amount": drawn.randrange(100, 200_000),
-        "currency": "CNY",
-        "merchant": f"m{drawn.randrange(50)}",
-        "mcc": "5411",
-        "country": drawn.choice(["CN", "CN", "CN", "TH"]),
-        "entry_mode": drawn.choice(["chip", "contactless", "ecommerce"]),
-    }
-
-
 class Traffic(threading.Thread):
     """Sends transactions named ``name`` at a steady rate until `finish`."""
 
@@ -66,7 +50,7 @@ class Traffic(threading.Thread):
     def run(self) -> None:
         start = time.time()
         while not self._ended.wait(max(0.0, start + self.sent / self._rate - time.time())):
-            message = transaction(self._name, self.sent, time.time())
+            message = payment(f"{self._name}-{self.sent}", "tok_o", CARDS, self.sent, time.time())
             self.outside.produce_json("transactions", str(message["card"]), message)
             self.sent += 1
         self.outside.flush()
@@ -113,7 +97,7 @@ class Watch(threading.Thread):
                 continue
             for name in SERIES:
                 values = re.findall(rf"^cardwatch_{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
-                self.most[name] = max(self.most[name], sum(map(float, values)))  # type: ignore[assignment]
+                self.most[name] = max(self.most[name], sum(map(float, values)))  # type: ignore[assignment]  # a Counter of figures, not of counts
 
     def finish(self) -> None:
         self._ended.set()

@@ -2,6 +2,7 @@
 switch would, and reads topics whole to count what came out."""
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -10,6 +11,23 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from confluent_kafka.admin import AdminClient
 
 WAIT_S = 60.0
+
+
+def payment(identifier: str, series: str, cards: int, number: int, moment: float) -> dict[str, object]:
+    """A transaction at ``moment`` (unix seconds) by one of ``cards`` cards whose tokens begin with ``series``; all the
+    rest is drawn from its ``number``."""
+    drawn = random.Random(number)
+    return {
+        "id": identifier,
+        "card": f"{series}_{drawn.randrange(cards):024x}",
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)),
+        "amount": drawn.randrange(100, 200_000),
+        "currency": "CNY",
+        "merchant": f"m{drawn.randrange(50)}",
+        "mcc": "5411",
+        "country": drawn.choice(["CN", "CN", "CN", "TH"]),
+        "entry_mode": drawn.choice(["chip", "contactless", "ecommerce"]),
+    }
 
 
 class Read(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from installation import Installation, rows_of_an_uninterrupted_run
-from outside import first_of_each
+from outside import first_of_each, payment
 from servers import ApacheKafka, RedisServer
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
@@ -28,21 +28,6 @@ def installation(tmp_path: Path, kafka: ApacheKafka, redis_server: RedisServer) 
     made.close()
 
 
-def transaction(number: int, moment: float) -> dict[str, object]:
-    drawn = random.Random(number)
-    return {
-        "id": f"x{number}",
-        "card": f"tok_t_{drawn.randrange(CARDS):024x}",
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)),
-        "amount": drawn.randrange(100, 200_000),
-        "currency": "CNY",
-        "merchant": f"m{drawn.randrange(50)}",
-        "mcc": "5411",
-        "country": drawn.choice(["CN", "CN", "CN", "TH"]),
-        "entry_mode": drawn.choice(["chip", "contactless", "ecommerce"]),
-    }
-
-
 class Switch(threading.Thread):
     """Sends transactions at a steady rate from a thread of its own."""
 
@@ -55,7 +40,7 @@ class Switch(threading.Thread):
         start = time.time()
         for number in range(self._count):
             time.sleep(max(0.0, start + number / RATE - time.time()))
-            sent = transaction(number, time.time())
+            sent = payment(f"x{number}", "tok_t", CARDS, number, time.time())
             self._installation.outside.produce_json("transactions", str(sent["card"]), sent)
         self._installation.outside.flush()
 

@@ -4,7 +4,7 @@ uninterrupted run, and no card that has a row is ever taken for a new one."""
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -116,12 +116,9 @@ class Faulty:
         return await self.original(*words, **options)
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedStore(tmp_path_factory.mktemp("valkey"), "no")
-    server.start()
-    yield server.url
-    server.stop()
+@pytest.fixture
+def url(valkey: EmbeddedStore) -> str:
+    return valkey.url
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,21 +19,13 @@ from pipeline.ports import StoreDown  # noqa: E402
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    store = EmbeddedStore(tmp_path_factory.mktemp("valkey"), "no")
-    store.start()
-    yield store
-    store.stop()
-
-
 class TestEmbeddedProfiles(ProfileStoreBehaviour):
     whole_rows = profiles.WHOLE_ROWS
     slice_rows = profiles.SLICE_ROWS
 
     @pytest.fixture(autouse=True)
-    def _server(self, server: EmbeddedStore) -> None:
-        self.url = server.url
+    def _server(self, valkey: EmbeddedStore) -> None:
+        self.url = valkey.url
 
     def run(self, check: Check) -> None:
         async def go() -> None:
@@ -49,9 +40,9 @@ class TestProfilesByJournal(TestEmbeddedProfiles):
     slice_rows = 2
 
 
-def test_a_journal_leaves_nothing_behind(server: EmbeddedStore) -> None:
+def test_a_journal_leaves_nothing_behind(valkey: EmbeddedStore) -> None:
     async def go() -> None:
-        async with connect(server.url) as client:
+        async with connect(valkey.url) as client:
             store = RedisProfiles(client, "clean-", 3, 2)
             await store.take(0, "a")
             await store.save(0, "a", 1, 10, MANY)
@@ -62,11 +53,11 @@ def test_a_journal_leaves_nothing_behind(server: EmbeddedStore) -> None:
     asyncio.run(go())
 
 
-def test_marks_of_more_than_one_piece_are_read_whole(server: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_marks_of_more_than_one_piece_are_read_whole(valkey: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiles, "MARKS_BYTES", 8)
 
     async def go() -> None:
-        async with connect(server.url) as client:
+        async with connect(valkey.url) as client:
             store = RedisProfiles(client, "marks-")
             await store.take(0, "a")
             await store.save(0, "a", 1, 10, MANY)
@@ -106,9 +97,9 @@ class Interrupted(RedisProfiles):
 
 
 @pytest.mark.parametrize("then", ["save", "archive", "wake", "take"])
-def test_what_a_committed_journal_left_comes_before_everything_else(server: EmbeddedStore, then: str) -> None:
+def test_what_a_committed_journal_left_comes_before_everything_else(valkey: EmbeddedStore, then: str) -> None:
     async def go() -> None:
-        async with connect(server.url) as client:
+        async with connect(valkey.url) as client:
             store = Interrupted(client, f"left-{then}-", 3, 2)
             await store.take(0, "a")
             assert await store.save(0, "a", 1, 10, MANY) == "saved"
@@ -133,9 +124,9 @@ def test_what_a_committed_journal_left_comes_before_everything_else(server: Embe
     asyncio.run(go())
 
 
-def test_a_journal_that_was_not_committed_goes_with_its_owner(server: EmbeddedStore) -> None:
+def test_a_journal_that_was_not_committed_goes_with_its_owner(valkey: EmbeddedStore) -> None:
     async def go() -> None:
-        async with connect(server.url) as client:
+        async with connect(valkey.url) as client:
             store = RedisProfiles(client, "gone-", 3, 2)
             await store.take(0, "a")
             await store._begin(keys=store._keys(0, "owner", "journal"), args=["a", 1, "name"])
@@ -148,9 +139,9 @@ def test_a_journal_that_was_not_committed_goes_with_its_owner(server: EmbeddedSt
     asyncio.run(go())
 
 
-def test_a_journal_that_lost_a_slice_is_not_committed(server: EmbeddedStore) -> None:
+def test_a_journal_that_lost_a_slice_is_not_committed(valkey: EmbeddedStore) -> None:
     async def go() -> None:
-        async with connect(server.url) as client:
+        async with connect(valkey.url) as client:
             store = RedisProfiles(client, "slice-", 3, 2)
             await store.take(0, "a")
             keys = store._keys(0, "owner", "journal")
