@@ -8,6 +8,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property, reduce
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +68,8 @@ class Verdicts:
         self._policy = policy
         self._columns = columns
         self._findings = findings
+        self._known: dict[tuple[int, bytes], Sequence[tuple[str, tuple[str, ...]]]] = {}
+        self._values: dict[str, list[Any]] = {}
         self.rule_hits = rule_hits
         self.alerted = np.array(sorted(findings), dtype=np.int64)
         self.outcome = np.zeros(n, dtype=np.uint8)
@@ -84,26 +87,48 @@ class Verdicts:
         finding = self._findings.get(index)
         if finding is None:
             return []
-        codes: dict[str, tuple[str, ...]] = {}
-        for code, figures in (*finding.told, *self._explained[index]):
-            codes.setdefault(code, figures)
-        return [Reason(code, self._detail(index, figures)) for code, figures in list(codes.items())[:MAX_REASONS]]
+        position = self._positions[index]
+        return [Reason(code, self._detail(position, figures)) for code, figures in self._told(finding, position)]
+
+    def _told(self, finding: _Finding, position: int) -> Sequence[tuple[str, tuple[str, ...]]]:
+        """Reason codes and their figures: found once for all transactions that have the same ones."""
+        held = self._explained[position]
+        told = self._known.get((id(finding), held))
+        if told is None:
+            codes: dict[str, tuple[str, ...]] = {}
+            explaining = compress(self._policy.explanations, held)
+            for code, figures in (*finding.told, *((each.reason, each.figures) for each in explaining)):
+                codes.setdefault(code, figures)
+            told = self._known[id(finding), held] = list(codes.items())[:MAX_REASONS]
+        return told
 
     @cached_property
-    def _explained(self) -> Mapping[int, Sequence[tuple[str, tuple[str, ...]]]]:
-        """Alerted index → the explaining reasons that hold, heaviest first."""
-        rows = self.alerted
-        explained: dict[int, list[tuple[str, tuple[str, ...]]]] = {index: [] for index in rows.tolist()}
-        names = frozenset[str]().union(*(each.rule.columns for each in self._policy.explanations))
-        taken = {name: self._columns[name][rows] for name in names}
-        for each in self._policy.explanations:
-            for index in rows[each.rule.hits(taken, len(rows))].tolist():
-                explained[index].append((each.reason, each.figures))
-        return explained
+    def _positions(self) -> Mapping[int, int]:
+        """Alerted index → its place among the alerted."""
+        return {index: position for position, index in enumerate(self.alerted.tolist())}
 
-    def _detail(self, index: int, figures: Sequence[str]) -> dict[str, Any] | None:
-        detail = {name: figure(self._columns[name][index]) for name in figures}
-        return {name: value for name, value in detail.items() if value is not None} or None
+    @cached_property
+    def _explained(self) -> Sequence[bytes]:
+        """For each alerted one, which explaining reasons hold: a byte for each, in the policy's order."""
+        rows = self.alerted
+        explanations = self._policy.explanations
+        names = frozenset[str]().union(*(each.rule.columns for each in explanations))
+        taken = {name: self._columns[name][rows] for name in names}
+        hits = np.empty((len(rows), len(explanations)), dtype=np.bool_)
+        for number, each in enumerate(explanations):
+            hits[:, number] = each.rule.hits(taken, len(rows))
+        return [row.tobytes() for row in hits]
+
+    def _detail(self, position: int, figures: Sequence[str]) -> dict[str, Any] | None:
+        detail = {}
+        for name in figures:
+            values = self._values.get(name)
+            if values is None:
+                values = self._values[name] = self._columns[name][self.alerted].tolist()
+            value = figure(values[position])
+            if value is not None:
+                detail[name] = value
+        return detail or None
 
 
 def figure(value: Any) -> float | int | str | None:

@@ -19,7 +19,7 @@ from pipeline.core.decision import (
 )
 from pipeline.core.features import FEATURES, LAYOUT
 from pipeline.core.moments import rfc3339
-from pipeline.core.poll import Floats, Part, Row, ScoredPoll, Table, Versions
+from pipeline.core.poll import Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
 from pipeline.core.transaction import Event
 
@@ -32,6 +32,8 @@ except ImportError:
 
 KNOWN_AFTER = 10
 """Transactions after which a card's habits count as known; before, its decisions say ``warming_up``."""
+TOLD_DECIMALS = 6
+"""A decision tells its features so exactly; `scored` has them whole."""
 _SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(FEATURES) + 5) + 160)
 """Rows of a `scored` record: its columns, and at most 160 bytes of id and token a row."""
 _SEEN = next(index for index, feature in enumerate(FEATURES) if feature.name == "transactions_seen")
@@ -78,7 +80,8 @@ class _Writer:
         self._versions = versions
         self._decided_at = decided_at
         self._outcomes = verdicts.outcome.tolist()
-        self._alerted = set(verdicts.alerted.tolist())
+        features = np.round(table.matrix[verdicts.alerted], TOLD_DECIMALS)
+        self._told: dict[int, list[float]] = dict(zip(verdicts.alerted.tolist(), features.tolist(), strict=True))
         self._score, self._percentile = table.score.tolist(), table.percentile.tolist()
         warming = versions.model.warming_up | (table.matrix[:, _SEEN] < KNOWN_AFTER)
         self._warming: list[bool] = warming.tolist()
@@ -123,8 +126,8 @@ class _Writer:
             model_version=self._versions.model.version,
             decided_at=self._decided_at,
         )
-        if index in self._alerted:
-            _tell_more(decision, row.event, self._table.matrix[index], self._verdicts, index)
+        if index in self._told:
+            _tell_more(decision, row.event, self._told[index], self._verdicts, index)
         offset, timestamp = b"%d" % row.record.offset, b"%d" % row.record.timestamp
         headers = tuple(zip(_HEADERS, (offset, timestamp, outcome_bytes), strict=True))
         return Outgoing(transaction.card.encode(), _encode(decision), headers)
@@ -164,7 +167,7 @@ def _json_column(values: list[float]) -> list[bytes]:
     return _encode(values)[1:-1].split(b",")
 
 
-def _tell_more(decision: Decision, event: Event, features: Floats, verdicts: Verdicts, index: int) -> None:
+def _tell_more(decision: Decision, event: Event, features: list[float], verdicts: Verdicts, index: int) -> None:
     """From `notify` up a decision carries what people and the contact role need."""
     transaction = event.transaction
     decision.actions = verdicts.actions(index)
@@ -173,6 +176,4 @@ def _tell_more(decision: Decision, event: Event, features: Floats, verdicts: Ver
     decision.currency = transaction.currency
     decision.merchant_name = transaction.merchant_name
     decision.country = transaction.country
-    decision.features = {
-        name: round(value, 6) for name, value in zip(_NAMES, features.tolist(), strict=True) if value == value
-    }
+    decision.features = {name: value for name, value in zip(_NAMES, features, strict=True) if value == value}
