@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 NATIVE := $(shell find pipeline -name '_*.pyx' -o -name '_*.pxd' -o -name '_*.h')
+COMPILED := $(subst /,.,$(basename $(filter %.pyx,$(NATIVE))))
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint types layers format check clean
@@ -17,8 +18,12 @@ $(READY): pyproject.toml uv.lock $(NATIVE)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@find pipeline -name '_*.so' -delete
 	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --inexact --reinstall-package cardwatch
-	@$(BIN)/python -c 'from pipeline.core.advancing import COMPILED; COMPILED or print("No C compiler with Python headers was found: the scorer runs in pure Python, with equal results. With one, run: make clean install")'
+	@$(MAKE) --no-print-directory compiled
 	@touch $@
+
+.PHONY: compiled
+compiled: # says so when one of the compiled modules is missing
+	@$(BIN)/python -c '$(foreach module,$(COMPILED),import $(module);)' 2>/dev/null || echo "Not all compiled modules were built (no C compiler with Python headers?): the scorer runs in pure Python where one is missing, with equal results. With a compiler, run: make clean install"
 
 demo: $(READY) ## start everything on this machine; the desk is at http://127.0.0.1:8080
 	@$(BIN)/cardwatch demo

@@ -20,7 +20,7 @@ Poll = Mapping[int, Sequence[Record]]
 
 
 class BrokerDown(Exception):
-    """The broker was not there when a role started: a sentence for the operator."""
+    """The broker was not there, or turned us away, when a program of ours began: a sentence for the operator."""
 
 
 class Log(Protocol):

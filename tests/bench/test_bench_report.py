@@ -18,12 +18,13 @@ from pipeline.lab.bench.options import LONG, OURS, PARTS, PLAIN, RELAY, TITLES, 
 from pipeline.lab.bench.process import Cost
 from pipeline.lab.bench.report import table, text
 from pipeline.lab.bench.scaling import Scaling
-from pipeline.lab.bench.state import Resident, State
+from pipeline.lab.bench.state import Resident, State, Work
 from pipeline.lab.bench.store import Longest
 from pipeline.lab.bench.summary import Round, summarise
-from pipeline.lab.bench.takeover import Arrivals, Handover
+from pipeline.lab.bench.takeover import Arrivals, Handover, Takeover
 
 COST = Cost(1_000, 0.96, 200.0, {"decode": 8.5, "append": 10.25}, 1.5, 31.0)
+WORK = Work(COST, 50_000.0)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -35,7 +36,10 @@ def measured(scale: float) -> Round:
         ]
 
     def resident(cards: int) -> Resident:
-        return Resident(cards, 3.5 * scale, cards * 800, cards * 900, COST, COST, Longest("EVALSHA", 4.5))
+        return Resident(cards, 3.5 * scale, cards * 800, cards * 900, WORK, WORK, Longest("EVALSHA", 4.5))
+
+    def takeover(cards: int) -> Takeover:
+        return Takeover(cards, Handover(6.0 + cards / 1e6, 6.0, 0), Handover(0.5, 0.4, 0))
 
     return Round(
         backlog={
@@ -44,7 +48,7 @@ def measured(scale: float) -> Round:
             OURS: Backlog(500_000, 40_000.0 * scale, COST, Bytes(255.0, 453.0, 339.0, 60.0)),
         },
         latency={RELAY: runs(1.0), OURS: runs(3.0)},
-        state=State(450.0, resident(10_000), resident(1_000_000), 777.0, Handover(6.1, 6.0, 0), Handover(0.5, 0.4, 0)),
+        state=State(450.0, resident(10_000), resident(1_000_000), 777.0, takeover(250_000), takeover(1_000_000)),
         scaling=Scaling(50_000.0, 90_000.0 * scale, 1.8 * scale, 19.5),
     )
 
@@ -74,6 +78,8 @@ def test_the_table_has_every_part_with_medians_and_extremes() -> None:
     assert costs[0].split()[:2] == ["decode", "8.50"]
     assert next(line for line in costs if line.startswith("all stages")).split()[2] == "18.75"
     assert "777 (777–777)" in whole
+    killed = lines_of("Hand-over between two workers", whole)[0]
+    assert "6.25 (6.25–6.25)  7.00 (7.00–7.00)" in killed
     assert "1.80 (0.90–2.70)" in whole
 
 

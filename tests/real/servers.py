@@ -16,7 +16,8 @@ from pipeline.embedded.process import Child, free_port, start
 
 KAFKA_READY_S = 60.0
 REDIS_READY_S = 20.0
-JAVA_OPTIONS = ("-Xms512m", "-Xmx512m")
+JAVA_OPTIONS = ("-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
+"""Brokers live shortly here: the second compiler takes more time of two processors than it gives back."""
 
 _CLUSTER_ID = "Y2FyZHdhdGNoLXRlc3RzMA"  # 16 bytes in base64, as Kafka wants it
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 
 AWAY_S = float(os.environ.get("CARDWATCH_PROOF_OUTAGE_S", "3"))
 RATE = float(os.environ.get("CARDWATCH_PROOF_OUTAGE_RATE", "200"))
-PAUSED_S = 8.0
+PAUSED_S = 7.0
 """Beyond the session's 6 s."""
 BAD = 10_000
 SLOW_S = 0.5

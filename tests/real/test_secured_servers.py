@@ -27,7 +27,10 @@ from outside import first_of_each
 from secured import Authority, SecuredKafka, SecuredRedis
 from test_loop import card_checks, card_of, customer
 
+from pipeline.adapters.kafka.admin import create_topics
+from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.app.admission import NotAdmitted, admitted
+from pipeline.ports import BrokerDown
 from pipeline.settings import Settings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
@@ -207,13 +210,17 @@ def told(installation: Installation, role: str, environment: dict[str, str]) -> 
     return done.returncode, done.stderr
 
 
-def refused(role: str, environment: Mapping[str, str], prefix: str) -> str:
-    """What is asked before a role starts, asked here: processes take their time."""
+def settings_of(environment: Mapping[str, str], prefix: str) -> Settings:
     values: dict[str, object] = {
         name.removeprefix("CARDWATCH_").lower(): value for name, value in environment.items() if value
     }
+    return Settings.model_validate(values | {"topic_prefix": prefix})
+
+
+def refused(role: str, environment: Mapping[str, str], prefix: str) -> str:
+    """What is asked before a role starts, asked here: processes take their time."""
     with pytest.raises(NotAdmitted) as why:
-        asyncio.run(admitted(Settings.model_validate(values | {"topic_prefix": prefix}), role))
+        asyncio.run(admitted(settings_of(environment, prefix), role))
     return str(why.value)
 
 
@@ -249,6 +256,17 @@ def test_who_is_turned_away_is_told_why_in_a_sentence(servers: Servers) -> None:
         assert words in said
         assert "\n" not in said
         assert "s3cret" not in said
+
+
+def test_who_may_not_create_topics_is_told_so(servers: Servers) -> None:
+    with pytest.raises(BrokerDown, match=r"does not let scorer create the topic nobodys\..*right Create"):
+        asyncio.run(create_topics(settings_of(over_sasl(servers, "scorer"), "nobodys.")))
+
+
+def test_a_producer_with_a_wrong_password_is_told_so_at_once(servers: Servers) -> None:
+    wrong = settings_of(over_sasl(servers, "scorer", password=WRONG), "i0.")
+    with pytest.raises(BrokerDown, match="refuses the user scorer"):
+        asyncio.run(KafkaLog(wrong).start())
 
 
 def test_the_command_says_that_sentence_and_no_more(servers: Servers, installation: Installation) -> None:

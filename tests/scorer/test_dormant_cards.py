@@ -49,6 +49,17 @@ def test_marks_are_found_before_and_after_they_are_sorted_in(monkeypatch: pytest
     assert not Dormant()
 
 
+def test_a_card_archived_again_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dormant_module, "MERGE_MARKS", 3)
+    marks = Dormant(mark(b"tok_again") * 2 + mark(b"tok_once"))
+    assert len(marks) == 2
+    marks.add([b"tok_again", b"tok_new"])
+    marks.add([b"tok_new"])
+    assert len(marks) == 3
+    marks.add([b"tok_newer", b"tok_newest"])
+    assert len(marks) == 5
+
+
 def test_the_newest_event_is_where_the_layout_has_it() -> None:
     rows = [*AWAKE.values(), *ASLEEP.values()]
     assert newest_events(rows, 0).tolist() == [NUMBERS.unpack_from(row)[NEWEST] for row in rows]
@@ -200,6 +211,7 @@ def test_the_scorer_looks_for_dormant_rows_when_it_has_nothing_to_save() -> None
         assert desk.store.archived[0] == old
         desk.scorer.refresh_metrics({})
         assert desk.value("resident_profiles") == 3
+        assert desk.value("archived_profiles") == 3
 
     asyncio.run(story())
 

@@ -1,18 +1,28 @@
 """Creating the topics and looking at what the cluster has."""
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaConnectionError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
-from pipeline.adapters.kafka.connection import client_arguments
+from pipeline.adapters.kafka.connection import client_arguments, refusal, unanswered
 from pipeline.core.topics import DEFAULT_PARTITIONS, TOPICS
+from pipeline.ports import BrokerDown
 from pipeline.settings import Settings
+
+_NOT_ALLOWED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 async def create_topics(settings: Settings, partitions: int = DEFAULT_PARTITIONS, replication: int = 1) -> list[str]:
-    """Create those of our topics that do not exist; answer their names. Raises KafkaError for anything else."""
+    """Create those of our topics that do not exist; answer their names. Raises BrokerDown when no broker answers, or
+    when one turns us away or does not let us create a topic; KafkaError for anything else."""
     admin = AIOKafkaAdminClient(**client_arguments(settings))
-    await admin.start()
     try:
+        await admin.start()
         wanted = [
             NewTopic(
                 name=settings.topic_prefix + topic.name,
@@ -26,10 +36,15 @@ async def create_topics(settings: Settings, partitions: int = DEFAULT_PARTITIONS
         created = []
         for name, code, *_ in response.topic_errors:
             error = for_code(code)
+            if error in _NOT_ALLOWED:
+                who = settings.kafka_sasl_username or "this user"
+                raise BrokerDown(f"Kafka does not let {who} create the topic {name}: the right Create on it is missing")
             if code and error is not TopicAlreadyExistsError:
                 raise error(f"topic {name} could not be created")
             if not code:
                 created.append(name)
         return created
+    except KafkaConnectionError:
+        raise BrokerDown(await refusal(settings) or unanswered(settings)) from None
     finally:
         await admin.close()

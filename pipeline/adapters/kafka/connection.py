@@ -87,6 +87,11 @@ async def refusal(settings: Settings) -> str | None:
     return found
 
 
+def unanswered(settings: Settings) -> str:
+    """What to tell when a client found no broker and `refusal` knows of nothing either."""
+    return f"no Kafka broker answers at {settings.kafka_bootstrap}: is CARDWATCH_KAFKA_BOOTSTRAP right?"
+
+
 def _why(error: Exception, settings: Settings) -> str | None:
     protocol = settings.kafka_security_protocol
     match error:

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import murmur2
 
-from pipeline.adapters.kafka.connection import client_arguments
+from pipeline.adapters.kafka.connection import client_arguments, refusal, unanswered
 from pipeline.adapters.kafka.records import batches as records_in_batches
 from pipeline.core.topics import MAX_RECORD_BYTES, Topic
 from pipeline.ports import BrokerDown, Outgoing
@@ -39,13 +39,15 @@ class KafkaLog:
     """The Log port on a Kafka cluster."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._prefix = settings.topic_prefix
         self._arguments = client_arguments(settings)
         self._producer: Any = None
         self._failure: BaseException | None = None
 
     async def start(self) -> None:
-        """Connect; waits for a broker that is only just starting. Raises BrokerDown after `START_S`."""
+        """Connect; waits for a broker that is only just starting. Raises BrokerDown after `START_S`, or at once when we
+        are turned away."""
         if self._producer is not None:
             return
         deadline = asyncio.get_running_loop().time() + START_S
@@ -63,12 +65,10 @@ class KafkaLog:
                 await producer.start()
             except KafkaConnectionError:
                 await producer.stop()
-                servers = self._arguments["bootstrap_servers"]
-                if asyncio.get_running_loop().time() > deadline:
-                    raise BrokerDown(
-                        f"no Kafka broker answers at {servers}: is CARDWATCH_KAFKA_BOOTSTRAP right?"
-                    ) from None
-                log.warning("waiting for Kafka", servers=servers)
+                why = await refusal(self._settings)
+                if why is not None or asyncio.get_running_loop().time() > deadline:
+                    raise BrokerDown(why or unanswered(self._settings)) from None
+                log.warning("waiting for Kafka", servers=self._arguments["bootstrap_servers"])
                 await asyncio.sleep(START_PAUSE_S)
             else:
                 self._producer = producer

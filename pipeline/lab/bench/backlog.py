@@ -87,7 +87,7 @@ def measure(workplace: Workplace, program: str) -> Backlog:
         counted = count(consumer, expected, child)
         if scorer is None or began is None:
             return Backlog(expected, counted.rate, None, None)
-        spent = cost(began, scorer.course())
+        spent = cost(began, scorer.course(expected))
         stored = (workplace.store_bytes_in() - received) / expected
         return Backlog(expected, counted.rate, spent, _bytes(workplace.cluster, ground, stored))
     finally:

@@ -20,22 +20,26 @@ GROWN = 500
 """So many cards are given a history; the others share their rows, which name no card."""
 TURNS = 24
 """Transactions in a grown card's history."""
+APART_S = 61 * 3600
+"""Between two of them: in the course of two months every hour of the day occurs."""
+QUIET_S = 14 * 86_400
+"""A history ends so long ago: what is sent to its card afterwards is later."""
 FIRST = 900 * SERIES
 """The history's ids occur nowhere else: a scorer would take a transaction whose id it knows for sent twice."""
 SAVE_ROWS = 1_000
 
 
 def grown_rows(versions: Versions) -> list[bytes]:
-    """Rows of cards with a history."""
-    stream = Stream(GROWN)
+    """Rows of cards with a history of two months."""
+    stream = Stream(GROWN, time.time() - QUIET_S, TURNS - 1, APART_S)
     rows: dict[bytes, bytes] = {}
-    moment = time.time()
     for turn in range(TURNS):
         numbers = range(FIRST + turn * GROWN, FIRST + (turn + 1) * GROWN)
         records = [
-            StoredRecord(0, number - FIRST, int(moment * 1e3), stream.key(number), stream.value(number))
+            StoredRecord(0, number - FIRST, int(stream.moment(number) * 1e3), stream.key(number), stream.value(number))
             for number in numbers
         ]
+        moment = stream.moment(numbers[-1])
         score_poll([Part(0, records, rows, {})], versions, lambda card: 0, moment, time.perf_counter)
     return list(rows.values())
 

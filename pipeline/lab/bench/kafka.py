@@ -107,8 +107,13 @@ class Cluster:
 
 def preload(producer: Producer, topic: str, stream: Stream, numbers: Iterable[int]) -> None:
     """Put the transactions of ``numbers`` onto ``topic`` and wait until all are acknowledged."""
-    for count, number in enumerate(numbers):
-        producer.produce(topic, stream.value(number), key=stream.key(number))
+    put(producer, topic, ((stream.key(number), stream.value(number)) for number in numbers))
+
+
+def put(producer: Producer, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+    """Put ``records``, keys and values, onto ``topic`` and wait until all are acknowledged."""
+    for count, (key, value) in enumerate(records):
+        producer.produce(topic, value, key=key)
         if count % 1_000 == 0:
             producer.poll(0)
     if producer.flush(FLUSH_S):

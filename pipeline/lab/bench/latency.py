@@ -83,10 +83,10 @@ def measure(workplace: Workplace, program: str) -> list[Rate]:
     child, scorer = workplace.program(program, ground)
     consumer = workplace.cluster.reader(ground.target)
     try:
-        count(consumer, sizes.warm, child)
+        done: float = count(consumer, sizes.warm, child).n
         found: list[Rate] = []
         for rate in workplace.options.rates:
-            before = scorer.course() if scorer else None
+            before = scorer.course(done) if scorer else None
             number = max(1, round(rate * sizes.seconds))
             first = SERIES + len(found) * SERIES + round(rate) * RATE_SERIES
             waits = Waits(first, number, rate)
@@ -95,7 +95,8 @@ def measure(workplace: Workplace, program: str) -> list[Rate]:
                 waits.wait()
             if child.exit_code is not None or not waits.got:
                 raise BenchFailed(f"{program} decided {waits.got} of {number}; its log ends:\n{child.tail()}")
-            spent = cost(before, scorer.course()) if scorer and before else None
+            done += waits.got
+            spent = cost(before, scorer.course(done)) if scorer and before else None
             found.append(Rate(rate, waits.figures(int(min(SETTLE_SHARE * number, SETTLE_S * rate))), spent))
         return found
     finally:

@@ -32,8 +32,8 @@ REFERENCES = tuple(program for program in TITLES if program != OURS)
 
 class Sizes(msgspec.Struct, frozen=True):
     """``backlog`` transactions by program; ``warm`` transactions before latencies are read; ``seconds`` of each rate;
-    the state's ``cards`` few and many; ``takeover_cards`` between two workers, watched for
-    ``killed_s`` and ``asked_s`` after one goes; ``scaling`` transactions a process."""
+    the state's ``cards`` few and many; ``takeover_cards`` between two workers, with
+    ``many_takeover`` the many cards too, watched for ``killed_s`` and ``asked_s`` after one goes; ``scaling`` transactions a process."""
 
     backlog: dict[str, int]
     warm: int
@@ -43,6 +43,7 @@ class Sizes(msgspec.Struct, frozen=True):
     few_cards: int
     many_cards: int
     takeover_cards: int
+    many_takeover: bool
     state_transactions: int
     killed_s: float
     asked_s: float
@@ -58,7 +59,8 @@ LONG = Sizes(
     few_cards=10_000,
     many_cards=1_000_000,
     takeover_cards=250_000,
-    state_transactions=100_000,
+    many_takeover=True,
+    state_transactions=200_000,
     killed_s=15.0,
     asked_s=8.0,
     scaling=200_000,
@@ -72,6 +74,7 @@ SHORT = Sizes(
     few_cards=500,
     many_cards=3_000,
     takeover_cards=1_000,
+    many_takeover=False,
     state_transactions=2_000,
     killed_s=7.0,
     asked_s=3.0,

@@ -15,7 +15,13 @@ STATE_ROWS = (
     ("at most, MiB", "peak_mib", 0),
     ("stages, µs a transaction, same cards", "same.stages", 1),
     ("processor, µs a transaction, same cards", "same.cpu", 1),
+    ("decisions/s, same cards", "same.rate", 0),
+    ("transactions a poll, same cards", "same.poll", 0),
+    ("approved without more, %, same cards", "same.approved", 1),
     ("processor, µs a transaction, all cards", "spread.cpu", 1),
+    ("decisions/s, all cards", "spread.rate", 0),
+    ("transactions a poll, all cards", "spread.poll", 0),
+    ("approved without more, %, all cards", "spread.approved", 1),
     ("longest Redis command, ms", "longest_ms", 2),
 )
 SINGLE_ROWS = (
@@ -23,9 +29,13 @@ SINGLE_ROWS = (
     ("bytes resident a card", "state.card_bytes", 0),
     ("many ÷ few, processor, same cards", "state.same_ratio", 2),
     ("many ÷ few, processor, all cards", "state.spread_ratio", 2),
-    ("killed: first decision on its partitions, s", "state.killed.first_s", 2),
-    ("killed: longest wait, s", "state.killed.longest_s", 2),
-    ("asked to stop: longest wait, s", "state.asked.longest_s", 2),
+    ("many ÷ few, time, same cards", "state.same_wall_ratio", 2),
+    ("many ÷ few, time, all cards", "state.spread_wall_ratio", 2),
+)
+HANDOVER_ROWS = (
+    ("killed: first decision on its partitions, s", "killed.first_s", 2),
+    ("killed: longest wait, s", "killed.longest_s", 2),
+    ("asked to stop: longest wait, s", "asked.longest_s", 2),
 )
 BYTES_ROWS = (
     ("transaction", "bytes.transaction"),
@@ -160,7 +170,18 @@ def _state(figures: Figures) -> Iterator[str]:
     ]
     yield table("Many cards", headings, rows)
     singles = [(title, cell(figures[name], digits)) for title, name, digits in SINGLE_ROWS if name in figures]
-    yield table("Memory and hand-over", ("", ""), singles)
+    yield table("A card, and many ÷ few", ("", ""), singles)
+    yield _handover(figures)
+
+
+def _handover(figures: Figures) -> str:
+    paths = [path for path in ("state.", "state.many_") if f"{path}handover.cards" in figures]
+    headings = ("", *(f"{number(figures[f'{path}handover.cards'].median, 0)} cards" for path in paths))
+    rows = [
+        (title, *(cell(figures.get(f"{path}{name}"), digits) for path in paths))
+        for title, name, digits in HANDOVER_ROWS
+    ]
+    return table("Hand-over between two workers", headings, rows)
 
 
 def _scaling(figures: Figures) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The transactions of a benchmark: everyday chip payments, the same for every program and every run.
 
 Each is made from its number alone. Numbers walk through all cards in turn; a card's own transactions lie six hours
-apart in event time up to the fifth, which like all later ones is about now.
+apart in event time up to the fifth, which like all later ones is about now (unless other steps are asked for).
 """
 
 import time
@@ -15,10 +15,12 @@ SERIES = 10**9
 
 
 class Stream:
-    """Transactions over ``cards`` cards, the newest of them at ``newest`` (unix seconds)."""
+    """Transactions over ``cards`` cards, the newest of them at ``newest`` (unix seconds); a card's first ``steps`` lie
+    before it, ``step_s`` apart."""
 
-    def __init__(self, cards: int, newest: float | None = None) -> None:
+    def __init__(self, cards: int, newest: float | None = None, steps: int = STEPS, step_s: float = STEP_S) -> None:
         self.cards = cards
+        self._steps, self._step_s = steps, step_s
         self._newest = time.time() if newest is None else newest
         # the text of each of the few seconds that occur, for a million numbers are made in one go
         self._seconds: dict[int, str] = {}
@@ -30,7 +32,7 @@ class Stream:
     def moment(self, number: int) -> float:
         """Event time, unix seconds."""
         turns, place = divmod(number % SERIES, self.cards)
-        return self._newest - STEP_S * max(0, STEPS - turns) + place * 0.001
+        return self._newest - self._step_s * max(0, self._steps - turns) + place * 0.001
 
     def value(self, number: int) -> bytes:
         """The record: a JSON object as other teams' programs write it, about 300 bytes."""

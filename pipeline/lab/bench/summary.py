@@ -3,7 +3,8 @@ gets its median and extremes over the rounds.
 
 Names are paths: ``backlog.PROGRAM.rate`` and ``.ratio`` (Cardwatch ÷ program), ``latency.RATE.PROGRAM.p99`` and
 ``.p99_ratio``, ``.p50_more`` (Cardwatch ÷ or − program), ``cost.backlog.…`` and ``cost.RATE.…`` (µs a transaction; ``approved`` in percent),
-``bytes.…``, ``state.…``, ``scaling.…``.
+``bytes.…``, ``state.…`` (``same`` and ``spread`` as in `Resident`; their ``_ratio`` is processor time, ``_wall_ratio``
+time, a transaction with many cards ÷ with few), ``scaling.…``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from pipeline.lab.bench.options import OURS
 from pipeline.lab.bench.process import Cost
 from pipeline.lab.bench.scaling import Scaling
 from pipeline.lab.bench.state import Resident, State
+from pipeline.lab.bench.takeover import Takeover
 
 Named = Iterator[tuple[str, float]]
 _MIB = 2**20
@@ -102,10 +104,21 @@ def _state(state: State) -> Named:
     yield "state.card_bytes", state.card_bytes
     for name, resident in (("few", state.few), ("many", state.many)):
         yield from _resident(f"state.{name}", resident)
-    yield "state.same_ratio", state.many.same.cpu_us / state.few.same.cpu_us
-    yield "state.spread_ratio", state.many.spread.cpu_us / state.few.spread.cpu_us
-    for name, handover in (("killed", state.killed), ("asked", state.asked)):
-        yield from ((f"state.{name}.{field}", value) for field, value in _fields(handover))
+    for name, few, many in (
+        ("same", state.few.same, state.many.same),
+        ("spread", state.few.spread, state.many.spread),
+    ):
+        yield f"state.{name}_ratio", many.cost.cpu_us / few.cost.cpu_us
+        yield f"state.{name}_wall_ratio", few.rate / many.rate
+    yield from _takeover("state.", state.handover)
+    if state.many_handover is not None:
+        yield from _takeover("state.many_", state.many_handover)
+
+
+def _takeover(path: str, takeover: Takeover) -> Named:
+    yield f"{path}handover.cards", float(takeover.cards)
+    for name, handover in (("killed", takeover.killed), ("asked", takeover.asked)):
+        yield from ((f"{path}{name}.{field}", value) for field, value in _fields(handover))
 
 
 def _resident(path: str, resident: Resident) -> Named:
@@ -114,5 +127,6 @@ def _resident(path: str, resident: Resident) -> Named:
     yield f"{path}.resident_mib", resident.resident_bytes / _MIB
     yield f"{path}.peak_mib", resident.peak_bytes / _MIB
     yield f"{path}.longest_ms", resident.longest.ms
-    yield from _cost(f"{path}.same", resident.same)
-    yield from _cost(f"{path}.spread", resident.spread)
+    for name, work in (("same", resident.same), ("spread", resident.spread)):
+        yield f"{path}.{name}.rate", work.rate
+        yield from _cost(f"{path}.{name}", work.cost)

@@ -1,5 +1,6 @@
 """How long decisions stay away when one of two workers is killed, and when one is asked to stop."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -30,6 +31,14 @@ class Handover(msgspec.Struct, frozen=True):
     first_s: float
     longest_s: float
     missing: int
+
+
+class Takeover(msgspec.Struct, frozen=True):
+    """Two workers with ``cards`` cards between them: one is killed, one is asked to stop."""
+
+    cards: int
+    killed: Handover
+    asked: Handover
 
 
 class _Arrival(NamedTuple):
@@ -71,26 +80,25 @@ class Arrivals:
         return Handover(max(first) - signal, longest, number - place - len(after))
 
 
-def measure_takeover(workplace: Workplace, rows: list[bytes]) -> tuple[Handover, Handover]:
+def measure_takeover(workplace: Workplace, rows: list[bytes], cards: int) -> Takeover:
     """Killed (as kill -9 does), then asked to stop (SIGTERM)."""
     sizes = workplace.options.sizes
-    cards = sizes.takeover_cards
     ground = workplace.ground(OURS)
     fill(workplace.store.url, ground.prefix, cards, rows)
+    asyncio.run(workplace.store.wait_until_quiet())
     workers = [workplace.scorer(ground), workplace.scorer(ground)]
     try:
         _wait_until_shared(workers, cards)
-        killed = _lose(
-            workplace, ground, 2 * SERIES, sizes.killed_s, lambda: workplace.end(workers[0].child, kill=True)
-        )
+        lost = workers[0].child
+        killed = _lose(workplace, ground, cards, 2 * SERIES, sizes.killed_s, lambda: workplace.end(lost, kill=True))
         workers[0] = workplace.scorer(ground)
         _wait_until_shared(workers, cards)
-        asked = _lose(workplace, ground, 3 * SERIES, sizes.asked_s, workers[0].child.ask_to_stop)
+        asked = _lose(workplace, ground, cards, 3 * SERIES, sizes.asked_s, workers[0].child.ask_to_stop)
     finally:
         for worker in workers:
             workplace.end(worker.child)
         workplace.clear(ground)
-    return killed, asked
+    return Takeover(cards, killed, asked)
 
 
 def _wait_until_shared(workers: list[Scorer], cards: int) -> None:
@@ -104,11 +112,17 @@ def _wait_until_shared(workers: list[Scorer], cards: int) -> None:
             if worker.child.exit_code is not None:
                 raise BenchFailed(f"a scorer ended; its log ends:\n{worker.child.tail()}")
         if time.monotonic() > deadline:
-            raise BenchFailed(f"two workers did not share the partitions in {READY_S:g} s")
+            tails = "\n".join(worker.child.tail() for worker in workers)
+            raise BenchFailed(
+                f"two workers did not share the partitions in {READY_S:g} s: they have {resident} of {cards} cards; "
+                f"their logs end:\n{tails}"
+            )
         time.sleep(LOOK_S)
 
 
-def _lose(workplace: Workplace, ground: Ground, first: int, after_s: float, signal: Callable[[], None]) -> Handover:
+def _lose(
+    workplace: Workplace, ground: Ground, cards: int, first: int, after_s: float, signal: Callable[[], None]
+) -> Handover:
     """Give ``signal`` while transactions keep coming, and go on for ``after_s``."""
     place = round(BEFORE_S * RATE)
     number = place + round(after_s * RATE)
@@ -116,16 +130,7 @@ def _lose(workplace: Workplace, ground: Ground, first: int, after_s: float, sign
     consumer = workplace.cluster.reader(ground.target)
     try:
         with Receiver(consumer, arrivals):
-            send(
-                workplace,
-                ground.source,
-                Stream(workplace.options.sizes.takeover_cards),
-                arrivals,
-                first,
-                number,
-                RATE,
-                {place: signal},
-            )
+            send(workplace, ground.source, Stream(cards), arrivals, first, number, RATE, {place: signal})
             arrivals.wait(number)
         return arrivals.handover(place, number)
     finally:

@@ -62,12 +62,18 @@ class Scorer(NamedTuple):
         self.child.wait_until(lambda: get(self.port, "/healthz"), READY_S)
         return self.course()
 
-    def course(self) -> Course:
-        """How far it is. Raises BenchFailed when it does not say."""
-        text = get(self.port, "/metrics")
-        if text is None:
-            raise BenchFailed(f"the scorer does not answer; its log ends:\n{self.child.tail()}")
-        return read_course(text, cpu_s(self.child.pid))
+    def course(self, counted: float = 0.0) -> Course:
+        """How far it is, when it has counted ``counted`` transactions at least: a decision is on its topic a little
+        before it is counted. Raises BenchFailed when the scorer does not say."""
+
+        def there() -> Course | None:
+            text = get(self.port, "/metrics")
+            if text is None:
+                raise BenchFailed(f"the scorer does not answer; its log ends:\n{self.child.tail()}")
+            found = read_course(text, cpu_s(self.child.pid))
+            return found if found.transactions >= counted else None
+
+        return self.child.wait_until(there, READY_S)
 
 
 class Workplace:

@@ -47,25 +47,31 @@ def newest_events(rows: Collection[bytes], partition: int) -> np.ndarray[tuple[i
     raise AssertionError("a row is wrong as one of many and right by itself")
 
 
+def _number(card: bytes) -> int:
+    return int.from_bytes(mark(card), "little")
+
+
 class Dormant:
-    """The marks of one partition."""
+    """The marks of one partition, each once: so many cards have a row in the archive."""
 
     def __init__(self, marks: bytes = b"") -> None:
-        self._sorted = np.sort(np.frombuffer(marks, "<u8"))
+        self._sorted = np.unique(np.frombuffer(marks, "<u8"))  # a card archived again has left its mark twice
         self._new: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._sorted) + len(self._new)
 
     def __contains__(self, card: bytes) -> bool:
-        value = int.from_bytes(mark(card), "little")
+        return self._has(_number(card))
+
+    def _has(self, value: int) -> bool:
         if value in self._new:
             return True
         place = int(self._sorted.searchsorted(np.uint64(value)))
         return place < len(self._sorted) and int(self._sorted[place]) == value
 
     def add(self, cards: Iterable[bytes]) -> None:
-        self._new.update(int.from_bytes(mark(card), "little") for card in cards)
+        self._new.update(value for value in map(_number, cards) if not self._has(value))
         if len(self._new) >= MERGE_MARKS:
             both = np.concatenate([self._sorted, np.fromiter(self._new, "<u8", len(self._new))])
             self._sorted, self._new = np.sort(both), set()

@@ -46,6 +46,9 @@ class ScorerMetrics:
         self.checkpoints_failed = counter("checkpoints_failed", "Saves the store did not answer or refused")
         self.checkpoint_age = gauge("checkpoint_age_seconds", "Age of the oldest unsaved change")
         self.resident_profiles = gauge("resident_profiles", "Card rows in memory")
+        self.archived_profiles = gauge(
+            "archived_profiles", "Card rows in the store's archive, those of cards that came back among them"
+        )
         self.unsaved_profiles = gauge("unsaved_profiles", "Card rows in memory that the store does not have yet")
         self.broker_silent = gauge("broker_silent_seconds", "Time since the broker last told how much waits")
         self.lag = gauge("consumer_lag", "Records not yet handled", ["role", "partition"])

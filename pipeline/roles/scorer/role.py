@@ -263,6 +263,7 @@ class Scorer:
         metrics.broker_silent.set(max(0.0, now - self._heard_at))
         metrics.unsaved_profiles.set(sum(owned.unsaved for owned in self._owned.values()))
         metrics.resident_profiles.set(sum(len(owned.rows) for owned in self._owned.values()))
+        metrics.archived_profiles.set(sum(len(owned.dormant) for owned in self._owned.values()))
         since = [owned.waiting_since for owned in self._owned.values() if owned.waiting_since is not None]
         metrics.checkpoint_age.set(max(0.0, now - min(since)) if since else 0.0)
         metrics.lag.clear()
