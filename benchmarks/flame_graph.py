@@ -11,8 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "real"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "real"))
 
 from on_own_servers import JAVA_OPTIONS
 from servers import ApacheKafka, RedisServer
@@ -23,6 +22,7 @@ from pipeline.lab.bench.options import OURS, REFERENCES, options_for
 from pipeline.lab.bench.stream import Stream
 from pipeline.lab.bench.workplace import Workplace
 
+ROOT = Path(__file__).parents[1]
 TRANSACTIONS = 400_000
 WARM = 20_000
 SECONDS = 3
