@@ -5,6 +5,7 @@ partition goes. It never sees Kafka, Redis or HTTP.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 from pipeline.core.topics import Outgoing as Outgoing
@@ -159,7 +160,7 @@ class Clock(Protocol):
 
 class CallOrder(NamedTuple):
     """One call to be made. ``key`` makes it the same call however often it is ordered; ``to`` is E.164;
-    ``reference`` names the alerts it asks about."""
+    ``reference`` names the alerts it asks about; ``sender``: the caller id to show, empty for the channel's own."""
 
     key: str
     to: str
@@ -170,6 +171,7 @@ class CallOrder(NamedTuple):
     thanks_no: str
     reference: Sequence[str]
     ring_s: float
+    sender: str = ""
 
 
 class CallAccepted(NamedTuple):
@@ -203,6 +205,32 @@ class CallReport(NamedTuple):
     call: str
     status: str
     digits: str | None = None
+
+
+class MessageOrder(NamedTuple):
+    """One message to be sent. ``key`` makes it the same message however often it is ordered; ``to``: E.164 number,
+    e-mail address, app or WeChat id; ``subject``: of an e-mail or a push; ``reference`` names the alerts it asks about;
+    after ``expires_s`` it is not worth delivering; ``sender``: as whom, empty for the channel's own (push and WeChat
+    have no other)."""
+
+    key: str
+    channel: str
+    to: str
+    language: str
+    text: str
+    subject: str | None
+    reference: Sequence[str]
+    expires_s: float
+    sender: str = ""
+
+
+class MessageChannel(Protocol):
+    """Who carries messages of one channel. Neither method raises for a provider that is away."""
+
+    async def send(self, order: MessageOrder) -> CallAccepted | CallRefused | CallUnknown: ...
+
+    async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
+        """What became of the message of this key: queued, sent (it goes on), delivered, undelivered, failed."""
 
 
 class Provider(Protocol):
@@ -243,7 +271,8 @@ class OutboxEntry(NamedTuple):
 
 class Change(NamedTuple):
     """One conversation's new form. ``version``: as it was read, 0 for a new one. ``open``: it is the card's open
-    conversation. ``alerts``: those it takes in by this change."""
+    conversation. ``alerts``: those it takes in by this change. ``dossier``: entries put behind those there are, all kept
+    for ``dossier_ms`` from now."""
 
     contact: str
     card: str
@@ -254,15 +283,33 @@ class Change(NamedTuple):
     open: bool
     alerts: Sequence[str] = ()
     outbox: Sequence[OutboxEntry] = ()
+    dossier: Sequence[bytes] = ()
+    dossier_ms: int = 0
+
+
+Notes = Mapping[str, bytes]
+"""What is remembered beyond one conversation about a customer, a number of theirs, a card: by key, b"" for nothing."""
+
+
+class Note(NamedTuple):
+    """A note going from ``before`` (b"": none) to ``after``. What several workers decide upon at once, only one of them
+    may act on. ``keep_ms``: forgotten so long after the last time it was written; None: never."""
+
+    key: str
+    before: bytes
+    after: bytes
+    keep_ms: int | None
 
 
 class Kept(NamedTuple):
-    """A conversation as stored, with the customer's record beside it if it was asked for and there is one."""
+    """A conversation as stored, with the customer's record beside it if it was asked for and there is one, and the
+    notes on them."""
 
     contact: str
     version: int
     value: bytes
     customer: bytes | None = None
+    notes: Notes = MappingProxyType({})
 
 
 class Asked(NamedTuple):
@@ -275,16 +322,24 @@ class Asked(NamedTuple):
 
 class Seen(NamedTuple):
     """What the store knows about an alert: the card's open conversation, whether the alert was taken in before, whose
-    card it is and that customer's record."""
+    card it is, that customer's record and the notes on them."""
 
     open: Kept | None
     known: bool
     customer: str | None
     record: bytes | None
+    notes: Notes = MappingProxyType({})
+
+
+class Known(NamedTuple):
+    """What the directory holds of one customer: the record, None if there is none, and the notes on them."""
+
+    record: bytes | None
+    notes: Notes = MappingProxyType({})
 
 
 class Committed(NamedTuple):
-    """Outcome of a commit. "changed": a conversation is no longer as read, read again. "moved": the partition's
+    """Outcome of a commit. "changed": a conversation or a history is no longer as read, read again. "moved": the partition's
     position is another's, its owner must load it anew. "already": this very move is stored. ``outbox``: on "stored"
     the entries as they will be published, numbers in place."""
 
@@ -293,11 +348,18 @@ class Committed(NamedTuple):
 
 
 class DirectoryEntry(NamedTuple):
-    """One customer of the directory. ``record``: JSON, None to erase it; ``cards``: whose holder they are."""
+    """One customer of the directory. ``record``: JSON, None to erase it; ``cards``: whose holder they are; ``notes``:
+    the keys of the notes on them and their numbers."""
 
     customer: str
     record: bytes | None
     cards: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def card_note(card: str) -> str:
+    """The key of the note on a card."""
+    return f"x:{card}"
 
 
 class ContactStore(Protocol):
@@ -309,12 +371,27 @@ class ContactStore(Protocol):
     async def look(self, asked: Sequence[Asked]) -> Sequence[Seen]: ...
 
     async def commit(
-        self, changes: Sequence[Change], now_ms: int, lease_ms: int, keep_ms: int, move: Move | None = None
+        self,
+        changes: Sequence[Change],
+        now_ms: int,
+        lease_ms: int,
+        keep_ms: int,
+        move: Move | None = None,
+        notes: Sequence[Note] = (),
     ) -> Committed:
         """All or nothing. The outbox entries belong to the caller for ``lease_ms``, then to whoever asks; ended
         conversations and alerts taken in are remembered for ``keep_ms``."""
 
     async def conversation(self, contact: str) -> Kept | None: ...
+
+    async def note(self, key: str) -> bytes:
+        """One note; b"" for none."""
+
+    async def customer(self, customer: str) -> Known: ...
+
+    async def dossier(self, contact: str) -> Sequence[bytes]:
+        """The entries of a contact's dossier, in the order they were made; none: nothing was recorded, or it is
+        forgotten."""
 
     async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
         """Conversations whose time has come, leased: they come due again when the lease ends, unless changed."""

@@ -1,0 +1,160 @@
+"""Twilio's REST API, or one made like it: form posts with basic authentication, and what its answers prove.
+
+A connection never made and a refusal with 4xx are certain; after a time-out, a lost connection or a 5xx, Twilio may or
+may not have made what was asked for. After a 429 nothing is sent for as long as its ``Retry-After`` says.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import aiohttp
+import msgspec
+
+from pipeline.core.twilio import ACCOUNT_SID
+from pipeline.ports import CallAccepted, CallRefused, CallUnknown, Clock
+
+API = "https://api.twilio.com"
+VERSION = "2010-04-01"
+TIMEOUT_S = 5.0
+CONNECTIONS = 100
+KEEP_ALIVE_S = 60.0
+LATER = frozenset({401, 403, 408, 429})
+"""Refusals that say something about us or the moment, not about the order."""
+TOO_MANY = 429
+LEAST_REST_S = 1.0
+LONGEST_REST_S = 300.0
+
+
+class _Made(msgspec.Struct):
+    sid: str
+
+
+class _Error(msgspec.Struct):
+    code: int | None = None
+
+
+class Fetched(NamedTuple):
+    """A body, and how far Twilio's clock is ahead of ours, seconds; rather too little, by what the answer took."""
+
+    body: bytes
+    ahead_s: float
+
+
+class TwilioClient:
+    """One account. Use as an async context manager, or call `start` and `stop`. ``user``: an API key's sid, if the
+    password is that key's secret and not the account's auth token."""
+
+    def __init__(
+        self,
+        account: str,
+        password: str,
+        clock: Clock,
+        url: str = API,
+        user: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        if not ACCOUNT_SID.fullmatch(account):
+            raise ValueError("a Twilio account's sid is AC and 32 hexadecimal digits")
+        self._root = f"{url.rstrip('/')}/{VERSION}/Accounts/{account}/"
+        login = base64.b64encode(f"{user or account}:{password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {login}"}
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._rest_until_s = 0.0
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+            headers=self._headers,
+        )
+
+    async def stop(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def create(self, resource: str, form: Sequence[tuple[str, str]]) -> CallAccepted | CallRefused | CallUnknown:
+        """Make a call or a message (``Calls``, ``Messages``). Raises for nothing Twilio does."""
+        assert self._session is not None, "not started"
+        if self._resting:
+            return CallRefused(permanent=False, reason="rate_limited")
+        try:
+            async with self._session.post(f"{self._root}{resource}.json", data=form, allow_redirects=False) as response:
+                answer = await response.read()
+        except aiohttp.ClientConnectorError:
+            return CallRefused(permanent=False, reason="not_reached")
+        except (TimeoutError, aiohttp.ClientError) as error:
+            return CallUnknown(type(error).__name__)
+        if 400 <= response.status < 500:
+            self._rest_after(response)
+            return CallRefused(permanent=response.status not in LATER, reason=_reason(response.status, answer))
+        if response.status not in (200, 201):
+            return CallUnknown(f"http_{response.status}")
+        try:
+            return CallAccepted(msgspec.json.decode(answer, type=_Made).sid)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return CallUnknown("unreadable")
+
+    async def fetch(self, path: str, params: Mapping[str, str] | None = None) -> Fetched | CallUnknown:
+        """Read ``path`` (``Calls``, ``Calls/<sid>`` …)."""
+        assert self._session is not None, "not started"
+        if self._resting:
+            return CallUnknown("rate_limited")
+        try:
+            async with self._session.get(f"{self._root}{path}.json", params=params, allow_redirects=False) as response:
+                answer = await response.read()
+        except (TimeoutError, aiohttp.ClientError) as error:
+            return CallUnknown(type(error).__name__)
+        if response.status != 200:
+            self._rest_after(response)
+            return CallUnknown(f"http_{response.status}")
+        theirs_s = seconds_of(response.headers.get("Date"))
+        return Fetched(answer, 0.0 if theirs_s is None else theirs_s - self._clock.now())
+
+    @property
+    def _resting(self) -> bool:
+        return self._clock.now() < self._rest_until_s
+
+    def _rest_after(self, response: aiohttp.ClientResponse) -> None:
+        if response.status != TOO_MANY:
+            return
+        asked = response.headers.get("Retry-After", "")
+        if asked.isascii() and asked.isdigit() and len(asked) < 10:
+            rest_s = float(asked)
+        else:
+            until_s = seconds_of(asked)
+            rest_s = LEAST_REST_S if until_s is None else until_s - self._clock.now()
+        self._rest_until_s = self._clock.now() + min(max(rest_s, LEAST_REST_S), LONGEST_REST_S)
+
+
+def _reason(status: int, answer: bytes) -> str:
+    """Twilio's own number of the error where it gives one. Its sentence is left out: it names the phone number."""
+    try:
+        code = msgspec.json.decode(answer, type=_Error).code
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        code = None
+    return f"http_{status}" if code is None else f"twilio_{code}"
+
+
+def seconds_of(written: str | None) -> float | None:
+    """Unix seconds of an RFC 2822 date, the form of Twilio's and of HTTP's; None for anything else."""
+    try:
+        found = parsedate_to_datetime(written or "")
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
