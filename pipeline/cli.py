@@ -16,6 +16,7 @@ import click
 import uvloop
 
 from pipeline import __version__, logs
+from pipeline.cli_contact import contact
 from pipeline.core.topics import DEFAULT_PARTITIONS
 from pipeline.lab.bench.options import PARTS, REFERENCES
 from pipeline.lab.simulate.presets import PRESETS
@@ -117,6 +118,9 @@ def _run_workers(role: str, workers: int) -> None:
         supervisor.stop()
     if supervisor.failed is not None:
         raise SystemExit(supervisor.failed)
+
+
+main.add_command(contact)
 
 
 @main.group()

@@ -5,7 +5,20 @@ Each method runs without a pause in between, so each is as atomic as a Lua step.
 
 from collections.abc import Sequence
 
-from pipeline.ports import Asked, Change, Committed, DirectoryEntry, Kept, Move, OutboxEntry, ReadUpTo, Seen
+from pipeline.ports import (
+    Asked,
+    Change,
+    Committed,
+    DirectoryEntry,
+    Kept,
+    Known,
+    Move,
+    Note,
+    OutboxEntry,
+    ReadUpTo,
+    Seen,
+    card_note,
+)
 
 
 class MemoryContactStore:
@@ -15,6 +28,7 @@ class MemoryContactStore:
         self.positions: dict[int, ReadUpTo] = {}
         self.kept: dict[str, Kept] = {}
         self.owner: dict[str, str | None] = {}
+        self.card_of: dict[str, str] = {}
         self.open: dict[str, str] = {}
         self.alerts: set[str] = set()
         self.due: dict[str, int] = {}
@@ -24,6 +38,9 @@ class MemoryContactStore:
         self.customers: dict[str, bytes] = {}
         self.holders: dict[str, str] = {}
         self.cards: dict[str, Sequence[str]] = {}
+        self.note_keys: dict[str, Sequence[str]] = {}
+        self.notes: dict[str, bytes] = {}
+        self.dossiers: dict[str, list[bytes]] = {}
 
     async def position(self, partition: int) -> ReadUpTo | None:
         return self.positions.get(partition)
@@ -39,10 +56,21 @@ class MemoryContactStore:
             f"{asked.card}\n{asked.alert}" in self.alerts,
             customer,
             self.customers.get(customer) if customer else None,
+            self._notes(customer, asked.card),
         )
 
+    def _notes(self, customer: str | None, card: str) -> dict[str, bytes]:
+        keys = (*self.note_keys.get(customer or "", ()), card_note(card))
+        return {key: self.notes.get(key, b"") for key in keys}
+
     async def commit(
-        self, changes: Sequence[Change], now_ms: int, lease_ms: int, keep_ms: int, move: Move | None = None
+        self,
+        changes: Sequence[Change],
+        now_ms: int,
+        lease_ms: int,
+        keep_ms: int,
+        move: Move | None = None,
+        notes: Sequence[Note] = (),
     ) -> Committed:
         if move is not None:
             stored = self.positions.get(move.partition)
@@ -52,6 +80,9 @@ class MemoryContactStore:
                 return Committed("moved")
         if any(self._is_stale(change) for change in changes):
             return Committed("changed")
+        if any(self.notes.get(one.key, b"") != one.before for one in notes):
+            return Committed("changed")
+        self.notes.update((one.key, one.after) for one in notes)
         if move is not None:
             self.positions[move.partition] = move.after
         return Committed("stored", [entry for change in changes for entry in self._apply(change, now_ms, lease_ms)])
@@ -67,6 +98,7 @@ class MemoryContactStore:
     def _apply(self, change: Change, now_ms: int, lease_ms: int) -> list[OutboxEntry]:
         self.kept[change.contact] = Kept(change.contact, change.version + 1, change.value)
         self.owner[change.contact] = change.customer
+        self.card_of[change.contact] = change.card
         if change.due_ms is None:
             self.due.pop(change.contact, None)
         else:
@@ -76,6 +108,7 @@ class MemoryContactStore:
         elif self.open.get(change.card) == change.contact:
             del self.open[change.card]
         self.alerts.update(f"{change.card}\n{alert}" for alert in change.alerts)
+        self.dossiers.setdefault(change.contact, []).extend(change.dossier)
         entries = [self._numbered(entry, now_ms) for entry in change.outbox]
         for entry in entries:
             self.outbox[entry.id] = entry
@@ -91,17 +124,31 @@ class MemoryContactStore:
 
     async def conversation(self, contact: str) -> Kept | None:
         kept = self.kept.get(contact)
-        return kept._replace(customer=self._record_of(contact)) if kept else None
+        return self._with_customer(kept) if kept else None
+
+    def _with_customer(self, kept: Kept) -> Kept:
+        notes = self._notes(self.owner.get(kept.contact), self.card_of[kept.contact])
+        return kept._replace(customer=self._record_of(kept.contact), notes=notes)
 
     def _record_of(self, contact: str) -> bytes | None:
         customer = self.owner.get(contact)
         return self.customers.get(customer) if customer else None
 
+    async def note(self, key: str) -> bytes:
+        return self.notes.get(key, b"")
+
+    async def customer(self, customer: str) -> Known:
+        notes = {key: self.notes.get(key, b"") for key in self.note_keys.get(customer, ())}
+        return Known(self.customers.get(customer), notes)
+
+    async def dossier(self, contact: str) -> Sequence[bytes]:
+        return list(self.dossiers.get(contact, ()))
+
     async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
         ripe = sorted((at, contact) for contact, at in self.due.items() if at <= now_ms)[:limit]
         for _, contact in ripe:
             self.due[contact] = now_ms + lease_ms
-        return [self.kept[contact]._replace(customer=self._record_of(contact)) for _, contact in ripe]
+        return [self._with_customer(self.kept[contact]) for _, contact in ripe]
 
     async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
         ripe = sorted((at, name) for name, at in self.outbox_due.items() if at <= now_ms)[:limit]
@@ -118,13 +165,15 @@ class MemoryContactStore:
         for entry in entries:
             self._put(*entry)
 
-    def _put(self, customer: str, record: bytes | None, cards: Sequence[str]) -> None:
+    def _put(self, customer: str, record: bytes | None, cards: Sequence[str], notes: Sequence[str]) -> None:
         for card in self.cards.pop(customer, ()):
             if self.holders.get(card) == customer:
                 del self.holders[card]
         if record is None:
             self.customers.pop(customer, None)
+            self.note_keys.pop(customer, None)
             return
+        self.note_keys[customer] = tuple(notes)
         self.customers[customer] = record
         self.cards[customer] = tuple(cards)
         for card in cards:

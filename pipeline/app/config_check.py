@@ -12,13 +12,16 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from models.calibrate import PriorRefused, parse_prior
+from pipeline.adapters.almanac import world_almanac
+from pipeline.adapters.channels.settings import ChannelSettings
 from pipeline.app.configuration import LANGUAGES, WrongInstallation, load_money, policy_parser, read
 from pipeline.core.columns import SCHEMA
+from pipeline.core.contact_hours import Almanac
 from pipeline.core.messages import TemplateError
 from pipeline.core.toml_text import FileError
 from pipeline.core.words import Words, check_words, parse_words
 from pipeline.desk.settings import DeskSettings
-from pipeline.roles.contact.profile import ProfileError, read_plan, read_texts
+from pipeline.roles.contact.profile import ProfileError, check_channels, read_profile, read_texts
 from pipeline.roles.contact.settings import ContactSettings
 from pipeline.roles.learner.settings import LearnerSettings
 from pipeline.roles.scorer.settings import ScorerSettings
@@ -28,6 +31,7 @@ SETTINGS: Mapping[str, type[Settings]] = {
     "scorer": ScorerSettings,
     "learner": LearnerSettings,
     "contact": ContactSettings,
+    "channels": ChannelSettings,
     "desk": DeskSettings,
 }
 
@@ -70,7 +74,7 @@ def _settings_refusals(error: ValidationError) -> Iterator[str]:
 
 
 def check_configuration() -> list[Checked]:
-    """The settings of every role, and every file below CONFIG_DIR. Looks at all of them, whatever the first is."""
+    """The settings of every role and of the channels, and every file below CONFIG_DIR. Looks at all of them, whatever the first is."""
     checked = [_check(f"settings of the {role}", settings) for role, settings in SETTINGS.items()]
     try:
         settings = Settings()
@@ -92,22 +96,33 @@ def _check(name: str, look: Callable[[], object]) -> Checked:
 
 
 def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
-    root = settings.config_dir
+    root, almanac = settings.config_dir, world_almanac()
     for language in LANGUAGES:
         yield f"messages/{language}/reasons.toml", partial(_words, settings, language)
-    yield "messages/*/calls.toml", lambda: read_texts(root)
+        yield f"messages/{language}/contact.toml", partial(_report_words, settings, language)
+    yield "messages/*/messages.toml", lambda: read_texts(root)
     for path in sorted(root.glob("policies/*.toml")):
         yield f"policies/{path.name}", partial(_policy, settings, path)
     yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
     yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
     yield "rates.toml", lambda: load_money(settings)
     for path in sorted(root.glob("contact/*.toml")):
-        yield f"contact/{path.name}", partial(read_plan, root, path.stem)
-    yield "contact profile in use", lambda: read_plan(root, ContactSettings().contact_profile)
+        yield f"contact/{path.name}", partial(read_profile, root, path.stem, almanac)
+    yield "contact profile in use", lambda: _contact_profile(root, almanac)
 
 
 def _words(settings: Settings, language: str) -> Words:
     return parse_words(*read(settings, f"messages/{language}/reasons.toml"), SCHEMA)
+
+
+def _contact_profile(root: Path, almanac: Almanac) -> None:
+    """Raises ProfileError where the ladder wants a channel that no setting provides."""
+    profile = read_profile(root, ContactSettings().contact_profile, almanac)
+    check_channels(profile.plan, ChannelSettings().carried())
+
+
+def _report_words(settings: Settings, language: str) -> Words:
+    return parse_words(*read(settings, f"messages/{language}/contact.toml"))
 
 
 def _policy(settings: Settings, path: Path) -> list[str]:

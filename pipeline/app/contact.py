@@ -1,16 +1,19 @@
-"""Wiring of the contact role: decisions by polls, customers and answers by groups, the provider by HTTP."""
+"""Wiring of the contact role: decisions by polls, customers and answers by groups, providers through their channels."""
 
 import asyncio
 
-from pipeline.adapters.channels.voice import VoiceProvider
+from pipeline.adapters.almanac import world_almanac
+from pipeline.adapters.channels.settings import ChannelSettings
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.http.callbacks import serve
+from pipeline.adapters.http.inbound import FRONT_ENDS, Inbound
 from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.readers import GroupReader
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
+from pipeline.app.channels import Bank, Carriers
 from pipeline.app.configuration import done_before, new_registry, ops_port, until
 from pipeline.core.dead_letters import dead_letter
 from pipeline.core.topics import ANSWERS, CUSTOMERS, DEAD_LETTERS, DECISIONS, Topic
@@ -25,16 +28,15 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
     registry = new_registry()
     metrics = ContactMetrics(registry)
     clock = SystemClock()
+    carriers = Carriers(ChannelSettings(), Bank(settings.bank_name, settings.voice_callback_url()), clock)
     kafka = KafkaLog(settings)
     if not await done_before(stop, kafka.start()):
         return
     redis = connect(settings.store_url)
     store = RedisContactStore(redis, settings.topic_prefix)
-    provider = VoiceProvider(
-        settings.voice_url, settings.voice_bearer(), settings.voice_callback_url(), settings.voice_from
-    )
-    await provider.start()
-    role = ContactRole(kafka, store, provider, clock, settings, metrics, dead_letters(kafka))
+    role = ContactRole(kafka, store, carriers.channels, clock, world_almanac(), settings, metrics, dead_letters(kafka))
+    carriers.inbox.give_to(role)
+    await carriers.start()
     kafka_worker = Worker(settings, DECISIONS, "contact", role)
 
     def refresh() -> None:
@@ -44,7 +46,8 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
 
     ops = OpsServer(registry, kafka_worker.ready, settings.metrics_host, ops_port(settings, "contact", worker), refresh)
     await ops.start()
-    callbacks = await serve(role, settings, clock)
+    keys = {key: FRONT_ENDS[name] for name, key in settings.front_end_keys().items()}
+    callbacks = await serve(role, settings, clock, [Inbound(role, keys), *carriers.routes])
     await role.start()
     readers = [
         asyncio.create_task(GroupReader(settings, topic, "contact", handler).run(stop))
@@ -56,7 +59,7 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
     await asyncio.gather(*readers)
     await callbacks.stop()
     await role.stop()
-    await provider.stop()
+    await carriers.stop()
     await ops.stop()
     await kafka.stop()
     await redis.aclose()

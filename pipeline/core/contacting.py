@@ -1,6 +1,6 @@
 """What the names in the verification table mean: the records that leave when a transition is made.
 
-Each effect is a record for a topic, or the order to call. Identities are derived from the conversation, so that a
+Each effect is a record for a topic, the order to call, or an exemption to be noted on the card. Identities are derived from the conversation, so that a
 record published twice is recognisably the same one. Card commands leave here without their number (sequence 0): the
 store allots it in the step that accepts the transition.
 """
@@ -8,35 +8,49 @@ store allots it in the step that accepts the transition.
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from pipeline.core.conversation import (
     CALL_CLASS,
-    CHANNEL,
+    OPEN,
     Alert,
     Answered,
+    Barred,
     Conversation,
+    Deferred,
     Ended,
     Event,
-    NoPhone,
+    HandOverEnded,
+    Plan,
     Raised,
     Refused,
+    Silent,
 )
+from pipeline.core.exemption import Exemption, exemption_after
 from pipeline.core.moments import rfc3339
 from pipeline.core.records import Answer, CardCommand, ContactStep, Label, Step
 
 EffectName = Literal[
     "command", "hold_again", "release", "block", "labels", "answer", "call",
     "planned", "planned_again", "sending", "accepted", "failed", "unknown", "answered", "completed", "escalated",
-    "expired", "cancelled",
+    "expired", "cancelled", "close", "deferred", "delivered",
 ]  # fmt: skip
 
 
 class Call(NamedTuple):
-    """The order to ring the customer now, for attempt ``attempt`` of the conversation."""
+    """The order to call or write to the customer now, for attempt ``attempt`` of the conversation."""
 
     attempt: int
 
 
-Effect = CardCommand | Label | ContactStep | Answer | Call
+class Close(NamedTuple):
+    """The order to thank for the answer to ``attempt``, by its own channel, with the text ``part``: once, or not at all."""
+
+    attempt: int
+    part: str
+
+
+Effect = CardCommand | Label | ContactStep | Answer | Call | Close | Exemption
 
 
 class Scene(NamedTuple):
@@ -46,6 +60,7 @@ class Scene(NamedTuple):
     after: Conversation
     event: Event
     now_ms: int
+    plan: Plan
 
 
 def carried_out(names: Iterable[EffectName], scene: Scene) -> tuple[Effect, ...]:
@@ -68,12 +83,19 @@ def _step(
         class_=CALL_CLASS,
         step=step,
         time=rfc3339(scene.now_ms / 1000),
-        channel=CHANNEL if of_attempt else None,
+        channel=channel_of(after, event, attempt) if of_attempt else None,
         attempt=attempt if of_attempt else None,
         reason=reason,
         answer=event.word if isinstance(event, Answered) else None,
         policy_version=next((known.policy_version for known in after.alerts if known.id == subject), None),
     )
+
+
+def channel_of(conversation: Conversation, event: Event, attempt: int | None) -> str | None:
+    """The channel of the attempt an event is about; of an answer that no attempt carried, its own."""
+    if isinstance(event, Answered) and event.attempt is None:
+        return event.channel
+    return conversation.attempts[attempt - 1].channel if attempt else None
 
 
 def _command(
@@ -116,7 +138,19 @@ def _hold_again(scene: Scene) -> Iterable[Effect]:
 
 
 def _release(scene: Scene) -> Iterable[Effect]:
-    yield _command(scene, "release", scene.after.alerts[0], "cardholder_yes")
+    if not isinstance(scene.event, Answered):
+        yield _command(scene, "release", scene.after.alerts[0], "silence")
+        return
+    command = _command(scene, "release", scene.after.alerts[0], "cardholder_yes")
+    allowed = [exemption for alert in scene.after.alerts if (exemption := _exemption(alert, scene))]
+    if allowed:
+        command = replace(command, exemption=allowed[-1].told())
+    yield command
+    yield from allowed
+
+
+def _exemption(alert: Alert, scene: Scene) -> Exemption | None:
+    return exemption_after(alert, scene.now_ms, scene.plan.exempt_s) if alert.verdict == "genuine" else None
 
 
 def _block(scene: Scene) -> Iterable[Effect]:
@@ -153,6 +187,19 @@ def _call(scene: Scene) -> Iterable[Effect]:
     yield Call(scene.after.attempt)
 
 
+CLOSINGS = {"yes": "thanks_yes", "no": "thanks_no", "stop": "stopped", "agent": "help"}
+
+
+def _close(scene: Scene) -> Iterable[Effect]:
+    event = scene.event
+    assert isinstance(event, Answered)
+    part = CLOSINGS.get(event.word)
+    if part == "help" and scene.after.state not in OPEN:
+        return  # there is nothing left to answer
+    if part and event.attempt and scene.after.attempts[event.attempt - 1].channel != "voice":
+        yield Close(event.attempt, part)
+
+
 def _completed(scene: Scene) -> Iterable[Effect]:
     """One for each alert that is settled now; for the first alert if all were settled before."""
     reason = scene.after.state
@@ -165,15 +212,36 @@ def why_escalated(scene: Scene) -> str:
     match scene.event:
         case Raised(cannot_call=reason):
             return reason or "with_people"
-        case NoPhone(reason=reason) | Ended(reason=reason) | Refused(reason=reason):
+        case Barred(reason=reason) | Ended(reason=reason) | Refused(reason=reason):
             return reason
         case Answered(word=word):
-            return "no_after_yes" if word == "no" else f"answer_{word}"
+            return {"no": "no_after_yes", "yes": "yes_unproven"}.get(word, f"answer_{word}")
+        case Silent():
+            return "no_answer"
     return "calls_used_up" if scene.before.state == "planned" else "provider_silent"
 
 
 def _reason(event: Event) -> str:
+    if isinstance(event, Silent):
+        return "no_answer"
     return event.reason if isinstance(event, Ended | Refused) else "lost"
+
+
+def _why_cancelled(scene: Scene) -> str:
+    return "exempt" if isinstance(scene.event, Raised) and scene.event.exempt else "no_channel_for_notices"
+
+
+def _deferred(scene: Scene) -> Iterable[Effect]:
+    event = scene.event
+    assert isinstance(event, Deferred)
+    yield _step(scene, "deferred", reason=event.reason, of_attempt=False)
+
+
+def why_planned_again(scene: Scene) -> str:
+    """In one word, why there will be another attempt."""
+    if isinstance(scene.event, Answered):
+        return "later" if scene.event.word == "later" else "new_question"
+    return "retry" if scene.after.rung == scene.before.rung else "next_channel"
 
 
 EFFECTS: dict[EffectName, Callable[[Scene], Iterable[Effect]]] = {
@@ -184,12 +252,11 @@ EFFECTS: dict[EffectName, Callable[[Scene], Iterable[Effect]]] = {
     "labels": _labels,
     "answer": _answer,
     "call": _call,
+    "close": _close,
     "planned": _planned,
-    "planned_again": lambda scene: [
-        _step(
-            scene, "planned", reason="new_question" if isinstance(scene.event, Answered) else "retry", of_attempt=False
-        )
-    ],
+    "planned_again": lambda scene: [_step(scene, "planned", reason=why_planned_again(scene), of_attempt=False)],
+    "deferred": _deferred,
+    "delivered": lambda scene: [_step(scene, "delivered")],
     "sending": lambda scene: [_step(scene, "sending")],
     "accepted": lambda scene: [_step(scene, "accepted")],
     "failed": lambda scene: [_step(scene, "failed", reason=_reason(scene.event))],
@@ -199,6 +266,13 @@ EFFECTS: dict[EffectName, Callable[[Scene], Iterable[Effect]]] = {
     "escalated": lambda scene: [
         _step(scene, "escalated", reason=why_escalated(scene), of_attempt=bool(scene.after.attempts))
     ],
-    "cancelled": lambda scene: [_step(scene, "cancelled", reason="no_channel_for_notices", of_attempt=False)],
-    "expired": lambda scene: [_step(scene, "expired", reason="nobody_took_over", of_attempt=False)],
+    "cancelled": lambda scene: [_step(scene, "cancelled", reason=_why_cancelled(scene), of_attempt=False)],
+    "expired": lambda scene: [
+        _step(
+            scene,
+            "expired",
+            reason="nobody_took_over" if isinstance(scene.event, HandOverEnded) else "silence",
+            of_attempt=False,
+        )
+    ],
 }

@@ -48,11 +48,12 @@ def _widest(one: Scope | UnsetType, other: Scope | UnsetType) -> Scope | UnsetTy
 
 class _Finding(NamedTuple):
     """What one combination of a threshold and rules amounts to; ``told``: reason codes and their figures, strongest
-    first."""
+    first; ``hard``: a hard rule is among them."""
 
     actions: Actions
     outcome: Outcome
     told: tuple[tuple[str, tuple[str, ...]], ...]
+    hard: bool
 
 
 class Verdicts:
@@ -80,6 +81,11 @@ class Verdicts:
         """What each party is asked to do about the transaction at ``index``."""
         finding = self._findings.get(index)
         return APPROVE if finding is None else finding.actions
+
+    def hard(self, index: int) -> bool:
+        """Whether a hard rule spoke about the transaction at ``index``."""
+        finding = self._findings.get(index)
+        return finding is not None and finding.hard
 
     def reasons(self, index: int) -> list[Reason]:
         """Strongest first: hard rules, other rules by the weight of their outcome, the threshold, then what explains
@@ -193,4 +199,4 @@ def _finding(policy: Policy, level: int, *numbers: int) -> _Finding:
         every.append(policy.thresholds[level].actions)
         told.append((policy.thresholds[level].reason, ()))
     actions = reduce(merge, every)
-    return _Finding(actions, summarise(actions), tuple(told))
+    return _Finding(actions, summarise(actions), tuple(told), any(rule.hard for rule in rules))

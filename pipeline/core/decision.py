@@ -68,7 +68,8 @@ class Decision(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One record of ``decisions``, keyed by card, in the partition of its transaction.
 
     ``score``: calibrated probability of fraud, 0–1; ``percentile``: how unusual, 0–100; times RFC 3339; ``amount``
-    in minor units of ``currency``. The fields from ``amount`` on are present from outcome ``notify`` up.
+    in minor units of ``currency``; ``hard``: a rule spoke that no earlier YES of the cardholder sets aside. The fields
+    from ``amount`` on are present from outcome ``notify`` up.
     """
 
     id: str
@@ -90,6 +91,9 @@ class Decision(msgspec.Struct, omit_defaults=True, kw_only=True):
     currency: str | None = None
     merchant_name: str | None = None
     country: str | None = None
+    merchant: str | None = None
+    mcc: str | None = None
+    hard: bool = False
     features: dict[str, float] | None = None
 
 

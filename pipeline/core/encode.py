@@ -176,4 +176,7 @@ def _tell_more(decision: Decision, event: Event, features: list[float], verdicts
     decision.currency = transaction.currency
     decision.merchant_name = transaction.merchant_name
     decision.country = transaction.country
+    decision.merchant = transaction.merchant
+    decision.mcc = transaction.mcc
+    decision.hard = verdicts.hard(index)
     decision.features = {name: value for name, value in zip(_NAMES, features, strict=True) if value == value}

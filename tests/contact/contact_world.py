@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from pipeline.adapters.almanac import world_almanac
 from pipeline.core.topics import Topic
 from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown, Outgoing, Record
 from pipeline.roles.contact.metrics import ContactMetrics
+from pipeline.roles.contact.orders import Channels
 from pipeline.roles.contact.role import ContactRole
 from pipeline.roles.contact.settings import ContactSettings
 
@@ -170,6 +172,7 @@ class World:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     dead: list[tuple[str, str]] = field(default_factory=list)
     config: Path = CONFIG
+    messages: dict[str, Any] = field(default_factory=dict)
 
     def worker(self) -> ContactRole:
         """A worker on this store and log; make several to have them share the work."""
@@ -180,8 +183,9 @@ class World:
         return ContactRole(
             self.log,
             self.store,
-            self.provider,
+            Channels(self.provider, self.messages),
             self.clock,
+            world_almanac(),
             settings(self.config),
             ContactMetrics(self.registry if not self.registry._names_to_collectors else CollectorRegistry()),
             dead_letter,
@@ -192,7 +196,7 @@ class World:
 
 
 def settings(config: Path = CONFIG, **more: Any) -> ContactSettings:
-    return ContactSettings(callback_secret=SECRET, voice_key=API_KEY, callback_port=0, config_dir=config, **more)
+    return ContactSettings(callback_secret=SECRET, callback_port=0, config_dir=config, **more)
 
 
 class Group:

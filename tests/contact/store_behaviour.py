@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from pipeline.ports import Asked, Change, ContactStore, DirectoryEntry, Move, OutboxEntry, ReadUpTo
+from pipeline.ports import Asked, Change, ContactStore, DirectoryEntry, Move, Note, OutboxEntry, ReadUpTo
 
 Check = Callable[[ContactStore], Awaitable[None]]
 NOW = 1_700_000_000_000
@@ -41,7 +41,9 @@ class ContactStoreBehaviour:
             assert await store.conversation("ct_2") is None
             assert await store.open_count() == 1
             (seen,) = await store.look([Asked("tok_1", None, "tx1")])
-            assert (seen.open, seen.known, seen.customer, seen.record) == (kept, True, None, None)
+            assert seen.open is not None
+            assert seen.open[:3] == kept[:3]
+            assert (seen.known, seen.customer, seen.record) == (True, None, None)
 
         self.run(check)
 
@@ -71,6 +73,50 @@ class ContactStoreBehaviour:
             (seen,) = await store.look([Asked("tok_1", None, "tx1")])
             assert seen.open is not None
             assert seen.open.contact == "ct_2"
+
+        self.run(check)
+
+    def test_of_two_that_read_the_same_note_one_acts(self) -> None:
+        async def check(store: ContactStore) -> None:
+            await store.put_customers([DirectoryEntry("cu1", b"{}", ["tok_1"], ["c:cu1", "n:1"])])
+            (seen,) = await store.look([Asked("tok_1", None, "tx1")])
+            assert seen.notes == {"c:cu1": b"", "n:1": b"", "x:tok_1": b""}
+            notes = [Note("n:1", b"", b"[1]", KEEP)]
+            assert (await store.commit([change()], NOW, LEASE, KEEP, notes=notes)).outcome == "stored"
+            late = await store.commit([change("ct_2", "tok_2")], NOW, LEASE, KEEP, notes=notes)
+            assert late.outcome == "changed"
+            assert await store.conversation("ct_2") is None
+            kept = await store.conversation("ct_1")
+            assert kept is not None
+            assert kept.notes == {"c:cu1": b"", "n:1": b"[1]", "x:tok_1": b""}
+            (claimed,) = await store.claim(NOW, LEASE, 1)
+            assert claimed.notes == kept.notes
+            again = [Note("n:1", b"[1]", b"[1,2]", None)]
+            assert (await store.commit([], NOW, LEASE, KEEP, notes=again)).outcome == "stored"
+
+        self.run(check)
+
+    def test_a_customer_is_read_with_the_notes_on_them(self) -> None:
+        async def check(store: ContactStore) -> None:
+            await store.put_customers([DirectoryEntry("cu1", b"{}", ["tok_1"], ["c:cu1", "n:1"])])
+            await store.commit([], NOW, LEASE, KEEP, notes=[Note("n:1", b"", b"[1]", KEEP)])
+            assert await store.customer("cu1") == (b"{}", {"c:cu1": b"", "n:1": b"[1]"})
+            assert await store.customer("cu2") == (None, {})
+
+        self.run(check)
+
+    def test_a_dossier_grows_with_its_conversation_or_not_at_all(self) -> None:
+        async def check(store: ContactStore) -> None:
+            entries = ['{"是":1}'.encode(), b"\xff\x00 not even text"]
+            first = change(dossier=entries, dossier_ms=KEEP)
+            other = change("ct_2", "tok_2", dossier=[b"other"], dossier_ms=KEEP)
+            assert (await store.commit([first, other], NOW, LEASE, KEEP)).outcome == "stored"
+            assert (await store.commit([first], NOW, LEASE, KEEP)).outcome == "changed"
+            ended = change(version=1, due_ms=None, open=False, dossier=[b"end"], dossier_ms=KEEP)
+            await store.commit([ended], NOW, LEASE, KEEP)
+            assert await store.dossier("ct_1") == [*entries, b"end"]
+            assert await store.dossier("ct_2") == [b"other"]
+            assert await store.dossier("ct_3") == []
 
         self.run(check)
 

@@ -47,9 +47,9 @@ class Mortal:
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         call = getattr(self._target, name)
 
-        async def made(*args: Any) -> Any:
+        async def made(*args: Any, **more: Any) -> Any:
             await self._stopper.point()
-            result = await call(*args)
+            result = await call(*args, **more)
             await self._stopper.point()
             return result
 
@@ -62,7 +62,10 @@ class UnfencedStore(MemoryContactStore):
     def _is_stale(self, change: Change) -> bool:
         return False
 
-    async def commit(self, changes: Any, now_ms: int, lease_ms: int, keep_ms: int, move: Any = None) -> Any:
+    async def commit(
+        self, changes: Any, now_ms: int, lease_ms: int, keep_ms: int, move: Any = None, notes: Any = ()
+    ) -> Any:
+        self.notes.update((note.key, note.after) for note in notes)
         return await super().commit(changes, now_ms, lease_ms, keep_ms, None)
 
 

@@ -21,15 +21,22 @@ from pipeline.lab.telephony.calls import Pace
 PLAN = """
 ring_s = {ring_s}
 answer_grace_s = 0.2
-attempts = 2
 retry_s = 0.01
-calls = 6
+attempts = 6
+later_s = 60.0
+patience_s = 3600.0
+exempt_s = 60.0
 lease_s = 1.0
 asks = 3
 ask_again_s = 0.02
 hand_over_s = 3600.0
 keep_s = 3600.0
+[[ladder]]
+channel = "voice"
+tries = 2
 """
+DEMO = (Path(__file__).parents[2] / "config" / "contact" / "demo.toml").read_text(encoding="utf-8")
+POLICY = DEMO[DEMO.index("[profile]") :]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,7 @@ def config(tmp_path: Path) -> Path:
     messages = Path(__file__).parents[2] / "config" / "messages"
     (tmp_path / "config" / "contact").mkdir(parents=True)
     (tmp_path / "config" / "messages").symlink_to(messages)
-    (tmp_path / "config" / "contact" / "demo.toml").write_text(PLAN.format(ring_s=0.05))
+    (tmp_path / "config" / "contact" / "demo.toml").write_text(PLAN.format(ring_s=0.05) + POLICY)
     return tmp_path / "config"
 
 

@@ -106,7 +106,7 @@ def test_anything_else_goes_to_people_at_once(status: str, digits: str | None, r
 
 @pytest.mark.parametrize(
     ("who", "reason"),
-    [("cu2", "unknown_customer"), ("cu3", "no_phone"), ("cu4", "stopped")],
+    [("cu2", "unknown_customer"), ("cu3", "no_address"), ("cu4", "stopped")],
 )
 def test_who_cannot_be_called_is_handed_to_people_with_the_hold_kept(who: str, reason: str) -> None:
     async def story(world: World, role: ContactRole) -> None:
@@ -176,7 +176,7 @@ def test_late_double_and_unknown_reports_change_nothing() -> None:
         await role.reported(report)
         await until_done(role)
         before = {topic: list(records) for topic, records in world.log.sent.items()}
-        assert await role.reported(report) == "no"
+        assert await role.reported(report) == "repeated_answer"
         assert await role.reported(report._replace(digits="1")) == "yes"
         assert await role.reported(CallReport("ct_unknown:1:1", "call_9", "busy")) == "unknown_contact"
         assert await role.reported(CallReport("not a key", "call_9", "busy")) == "unknown_contact"

@@ -1,5 +1,6 @@
 """The verification machine: sequences of events, the states they lead to, and what must hold whatever happens."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -8,22 +9,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.contacting import EFFECTS, Call
+from pipeline.core.contacting import EFFECTS, Call, Close
 from pipeline.core.conversation import (
     OPEN,
     Absent,
     Alert,
     Answered,
+    Barred,
     Claimed,
     Conversation,
+    Deferred,
+    Delivered,
     Ended,
     Event,
     HandOverEnded,
-    NoPhone,
+    OnSilence,
     Placed,
     Plan,
     Raised,
     Refused,
+    Rung,
+    Silent,
     StillRinging,
     TimedOut,
     Unasked,
@@ -33,15 +39,24 @@ from pipeline.core.conversation import (
     encode,
     parse_key,
 )
+from pipeline.core.exemption import Exemption
 from pipeline.core.records import CardCommand, ContactStep, Label
 from pipeline.core.verification import ON_DUE, TRANSITIONS, Advanced, advance, begin, meaning
 
 PLAN = Plan(
-    ring_s=30, answer_grace_s=5, attempts=2, retry_s=60, calls=3, lease_s=15, asks=3, ask_again_s=2, hand_over_s=100,
-    keep_s=1000,
+    ring_s=30, answer_grace_s=5, ladder=(Rung(channel="voice", tries=2),), retry_s=60, attempts=3, later_s=600, exempt_s=3600, patience_s=7200,
+    lease_s=15, asks=3, ask_again_s=2, hand_over_s=100, keep_s=1000,
 )  # fmt: skip
 HOLD = Raised(Alert(id="a", command="hold"))
 JOIN = Raised(Alert(id="b"))
+
+
+LADDER = msgspec.structs.replace(
+    PLAN, ladder=(Rung(channel="sms", wait_s=300), Rung(channel="voice", tries=2), Rung(channel="push", wait_s=60))
+)
+SMALL = 100.0
+RELEASES = msgspec.structs.replace(LADDER, on_silence=(OnSilence(do="release", below_score=0.2, below_exposure=SMALL),))
+KEEPS = msgspec.structs.replace(LADDER, on_silence=(OnSilence(do="keep", below_score=0.2, below_exposure=SMALL),))
 
 
 def yes(attempt: int | None = 1, assurance: str = "voice") -> Answered:
@@ -52,11 +67,11 @@ def no(attempt: int | None = 1, assurance: str = "voice") -> Answered:
     return Answered("no", "voice", assurance, attempt)  # type: ignore[arg-type]
 
 
-def played(events: Sequence[Event]) -> list[Advanced]:
+def played(events: Sequence[Event], plan: Plan = PLAN) -> list[Advanced]:
     conversation = begin("ct_1", "tok_1", "cu1", 0)
     history = []
     for number, event in enumerate(events):
-        history.append(advance(conversation, event, 1000 * number, PLAN))
+        history.append(advance(conversation, event, 1000 * number, plan))
         conversation = history[-1].conversation
     return history
 
@@ -74,6 +89,10 @@ def names(advanced: Advanced) -> list[str]:
                 found.append(f"label {effect.transaction} {effect.fraud}")
             case Call():
                 found.append("call")
+            case Exemption():
+                found.append("exemption")
+            case Close():
+                found.append(f"close {effect.part}")
             case _:
                 found.append("answer")
     return found
@@ -89,7 +108,7 @@ RINGING: Sequence[Event] = (HOLD, Claimed(), Placed(1, "c1"))
         ([Raised(Alert(id="a"), "no_phone")], "escalated", ["planned", "escalated"]),
         ([Raised(Alert(id="a"), notice=True)], "cancelled", ["cancelled"]),
         ([HOLD, Claimed()], "sending", ["sending", "call"]),
-        ([HOLD, NoPhone("no_phone")], "escalated", ["escalated"]),
+        ([HOLD, Barred("no_phone")], "escalated", ["escalated"]),
         ([HOLD, Claimed(), Placed(1, "c1")], "ringing", ["accepted"]),
         ([HOLD, Claimed(), TimedOut(1)], "unknown", ["unknown"]),
         ([HOLD, Claimed(), Refused(1, False, "refused")], "planned", ["failed", "planned"]),
@@ -102,7 +121,8 @@ RINGING: Sequence[Event] = (HOLD, Claimed(), Placed(1, "c1"))
         ([*RINGING, Ended(1, "voicemail")], "escalated", ["failed", "escalated"]),
         ([*RINGING, yes()], "released", ["answer", "answered", "release a", "label a False", "completed"]),
         ([*RINGING, no()], "blocked", ["answer", "answered", "block a", "label a True", "completed"]),
-        ([*RINGING, Answered("later", "voice", "voice", 1)], "escalated", ["answer", "answered", "escalated"]),
+        ([*RINGING, Answered("later", "voice", "voice", 1)], "planned", ["answer", "answered", "planned"]),
+        ([*RINGING, Answered("stop", "voice", "voice", 1)], "escalated", ["answer", "answered", "escalated"]),
         ([*RINGING, JOIN], "ringing", ["planned"]),
         ([*RINGING, JOIN, yes()], "planned", ["answer", "answered", "label a False", "planned"]),
         ([*RINGING, JOIN, no()], "blocked", ["answer", "answered", "block a", "label a True", "completed"]),
@@ -129,9 +149,12 @@ def test_events_lead_to_states_and_effects(events: Sequence[Event], state: str, 
     [
         ([HOLD, HOLD], "repeated_alert"),
         ([*RINGING, Claimed()], "claim"),
-        ([*RINGING, yes(), yes()], "yes"),
+        ([*RINGING, yes(), yes()], "repeated_answer"),
+        ([*RINGING, yes(), yes(None, "app")], "yes"),
+        ([*RINGING, yes(), no(), no()], "repeated_answer"),
         ([*RINGING, no(), yes()], "yes"),
-        ([*RINGING, no(), no()], "no"),
+        ([*RINGING, no(), no()], "repeated_answer"),
+        ([*RINGING, no(), no(None, "app")], "no"),
         ([*RINGING, Ended(1, "busy"), Ended(1, "busy")], "retry"),
         ([*RINGING, Ended(1, "busy"), Claimed(), Ended(1, "busy")], "stale_attempt"),
         ([*RINGING, yes(7)], "unknown_attempt"),
@@ -149,19 +172,92 @@ def test_times_follow_the_plan() -> None:
     assert waits == [0, 15_000, 35_000, 60_000, 15_000, 2_000, 2_000]
 
 
-def events_for(conversation: Conversation) -> Iterator[Event]:
+WRITTEN: Sequence[Event] = (HOLD, Claimed(0), Placed(1, "m1"))
+CALLED: Sequence[Event] = (*WRITTEN, Silent(1), Claimed(1), Placed(2, "c1"))
+MINOR = Raised(Alert(id="a", command="hold", score=0.1, exposure=50))
+
+
+@pytest.mark.parametrize(
+    ("plan", "events", "state", "effects", "reason"),
+    [
+        (LADDER, [HOLD, Deferred(90_000, "quiet_hours")], "planned", ["deferred"], "quiet_hours"),
+        (LADDER, [*WRITTEN, Delivered(1, "m1")], "ringing", ["delivered"], None),
+        (LADDER, [HOLD, Claimed(0), TimedOut(1), Delivered(1, "m1")], "ringing", ["accepted", "delivered"], None),
+        (LADDER, [HOLD, Claimed(0), TimedOut(1), Unasked(1)], "planned", ["failed", "planned"], "next_channel"),
+        (LADDER, [*WRITTEN, Silent(1)], "planned", ["failed", "planned"], "next_channel"),
+        (LADDER, [*WRITTEN, Ended(1, "undelivered")], "planned", ["failed", "planned"], "next_channel"),
+        (LADDER, [HOLD, Claimed(0), Refused(1, True, "rejected")], "planned", ["failed", "planned"], "next_channel"),
+        (LADDER, [HOLD, Claimed(0), Refused(1, False, "refused", away=True)], "planned", ["failed", "planned"],
+         "next_channel"),
+        (LADDER, [*CALLED, Ended(2, "busy")], "planned", ["failed", "planned"], "retry"),
+        (LADDER, [*CALLED, Ended(2, "voicemail")], "planned", ["failed", "planned"], "next_channel"),
+        (LADDER, [*CALLED, Ended(2, "hung_up")], "escalated", ["failed", "escalated"], "hung_up"),
+        (LADDER, [*WRITTEN, Silent(1), Claimed(2), Placed(2, "p"), Silent(2)], "escalated", ["failed", "escalated"],
+         "no_answer"),
+        (RELEASES, [MINOR, Claimed(2), Placed(1, "p"), Silent(1)], "released",
+         ["failed", "release a", "completed"], "released"),
+        (KEEPS, [MINOR, Claimed(2), Placed(1, "p"), Silent(1)], "expired", ["failed", "expired"], "silence"),
+        (RELEASES, [HOLD, Claimed(2), Placed(1, "p"), Silent(1)], "escalated", ["failed", "escalated"], "no_answer"),
+        (RELEASES, [MINOR, Claimed(2), Refused(1, False, "refused")], "escalated", ["failed", "escalated"], "refused"),
+        (RELEASES, [*WRITTEN, yes(), Answered("stop", "sms", "sms", 1)], "released",
+         ["answer", "answered", "close stopped"], None),
+        (LADDER, [*WRITTEN, Answered("yes", "sms", "sms", 1, trusted=False)], "escalated",
+         ["answer", "answered", "escalated"], "yes_unproven"),
+        (LADDER, [*WRITTEN, Answered("no", "sms", "sms", 1, trusted=False)], "blocked",
+         ["answer", "answered", "block a", "label a True", "completed", "close thanks_no"], "blocked"),
+        (LADDER, [*WRITTEN, Silent(1), yes()], "released",
+         ["answer", "answered", "release a", "label a False", "completed", "close thanks_yes"], "released"),
+        (LADDER, [*WRITTEN, Answered("later", "sms", "sms", 1)], "planned", ["answer", "answered", "planned"], "later"),
+    ],
+)  # fmt: skip
+def test_a_ladder_of_channels(
+    plan: Plan, events: Sequence[Event], state: str, effects: list[str], reason: str | None
+) -> None:
+    last = played(events, plan)[-1]
+    assert last.refused is None
+    assert (last.conversation.state, names(last)) == (state, effects)
+    steps = [effect for effect in last.effects if isinstance(effect, ContactStep)]
+    assert steps[-1].reason == reason
+
+
+def test_steps_name_the_channel_of_their_attempt() -> None:
+    history = played([*CALLED, yes(1), yes(2)], LADDER)
+    told = [effect for advanced in history for effect in advanced.effects if isinstance(effect, ContactStep)]
+    assert [(step.step, step.channel) for step in told if step.channel] == [
+        ("sending", "sms"), ("accepted", "sms"), ("failed", "sms"), ("sending", "voice"), ("accepted", "voice"),
+        ("answered", "sms"), ("completed", "sms"),
+    ]  # fmt: skip
+
+
+def test_times_follow_the_ladder() -> None:
+    events = [*CALLED, Answered("later", "voice", "voice", 2), Deferred(10**7, "quiet_hours")]
+    history = played(events, LADDER)
+    waits = [(after.conversation.due_ms or 0) - 1000 * number for number, after in enumerate(history)]
+    assert waits == [0, 15_000, 300_000, 0, 15_000, 35_000, 600_000, 10**7 - 7000]
+
+
+def events_for(conversation: Conversation, ladder: Sequence[Rung]) -> Iterator[Event]:
     """Every event that could come now, old attempts' included."""
     for name in ("a", "b"):
-        yield Raised(Alert(id=name, command="hold"))
+        yield Raised(Alert(id=name, command="hold", score=0.1, exposure=1))
         yield Raised(Alert(id=name), "no_phone")
-    yield from (Raised(Alert(id="n"), notice=True), Claimed(), NoPhone("no_phone"), HandOverEnded())
+    yield from (
+        Raised(Alert(id="n"), notice=True),
+        Raised(Alert(id="x"), exempt=True),
+        Barred("no_phone"),
+        HandOverEnded(),
+        Deferred(1, "caps"),
+    )
+    yield from (Claimed(rung) for rung in range(conversation.rung, len(ladder)))
     for assurance in ("agent", "voice"):
         yield yes(None, assurance)
         yield no(None, assurance)
     for attempt in range(1, conversation.attempt + 2):
         yield from (Placed(attempt, "c"), TimedOut(attempt), StillRinging(attempt, "c"), Absent(attempt))
         yield from (Unasked(attempt), Refused(attempt, True, "rejected"), Refused(attempt, False, "refused"))
-        yield from (Ended(attempt, "busy"), Ended(attempt, "hung_up"))
+        yield from (Ended(attempt, "busy"), Ended(attempt, "hung_up"), Ended(attempt, "voicemail"))
+        yield from (Delivered(attempt, "c"), Silent(attempt), Answered("yes", "sms", "sms", attempt, trusted=False))
+        yield from (Refused(attempt, False, "refused", away=True), Answered("stop", "voice", "voice", attempt))
         yield from (yes(attempt), yes(attempt, "app"), no(attempt), Answered("later", "voice", "voice", attempt))
 
 
@@ -169,52 +265,69 @@ def shape_of(conversation: Conversation) -> tuple[object, ...]:
     """What decides about the future, times and names apart."""
     alerts = tuple((alert.id, alert.verdict) for alert in conversation.alerts)
     covers = tuple(attempt.covers for attempt in conversation.attempts)
-    return conversation.state, alerts, covers, conversation.tries, conversation.asks
+    channels = tuple(attempt.channel for attempt in conversation.attempts[-1:])
+    return conversation.state, alerts, covers, channels, conversation.rung, conversation.tries, conversation.asks
 
 
-def test_every_row_of_the_table_is_reached_and_every_state_has_one() -> None:
+Reached = set[tuple[str, str]]
+
+
+def explore(plan: Plan, reached: Reached, wanted: Reached) -> None:
+    """Add to ``reached`` what can be reached with ``plan``, nearest first, until it is all that is ``wanted``."""
     start = begin("ct_1", "tok_1", "cu1", 0)
-    beginnings = [event for event in events_for(start) if isinstance(event, Raised)]
-    reached = {(start.state, meaning(start, event, PLAN)) for event in beginnings}
-    edge = [advance(start, event, 0, PLAN).conversation for event in beginnings]
-    few = msgspec.structs.replace(PLAN, calls=2, asks=2)
+    beginnings = [event for event in events_for(start, plan.ladder) if isinstance(event, Raised)]
+    reached.update((start.state, meaning(start, event, plan)) for event in beginnings)
+    taken = [MINOR, Claimed(0), Placed(1, "c"), Ended(1, "busy")]  # looked at first: no shape says that it was taken
+    edge = deque([played(taken, plan)[-1].conversation])
+    edge.extend(advance(start, event, 0, plan).conversation for event in beginnings)
     known = set()
-    while edge:
-        conversation = edge.pop()
-        for event in events_for(conversation):
-            after, _, refused = advance(conversation, event, 0, few)
+    while edge and not reached >= wanted:
+        conversation = edge.popleft()
+        for event in events_for(conversation, plan.ladder):
+            after, _, refused = advance(conversation, event, 0, plan)
             if refused is None:
-                reached.add((conversation.state, meaning(conversation, event, few)))
+                reached.add((conversation.state, meaning(conversation, event, plan)))
             if (shape := shape_of(after)) not in known:
                 known.add(shape)
                 edge.append(after)
-    assert reached == {(state, symbol) for state, rows in TRANSITIONS.items() for symbol in rows}
+
+
+def test_every_row_of_the_table_is_reached_and_every_state_has_one() -> None:
+    reached: Reached = set()
+    wanted: Reached = {(state, symbol) for state, rows in TRANSITIONS.items() for symbol in rows}
+    ladder = (Rung(channel="sms", wait_s=1), Rung(channel="voice"))
+    silences = {(state, symbol) for state, symbol in wanted if symbol.startswith("silence_")}
+    for plan, of in ((PLAN, wanted - silences), (LADDER, wanted - silences), (RELEASES, wanted), (KEEPS, wanted)):
+        few = msgspec.structs.replace(plan, attempts=2, asks=2, ladder=plan.ladder if plan is PLAN else ladder)
+        explore(few, reached, {row for row in of if plan is not RELEASES or row[1] != "silence_keeps"})
+    assert reached == wanted
     assert {name for rows in TRANSITIONS.values() for _, row in rows.values() for name in row} == set(EFFECTS)
     assert set(ON_DUE) == OPEN
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=40))
-def test_whatever_happens_the_promises_hold(choices: Sequence[int]) -> None:
+@given(st.sampled_from([PLAN, LADDER, RELEASES, KEEPS]), st.lists(st.integers(0, 10_000), min_size=1, max_size=40))
+def test_whatever_happens_the_promises_hold(plan: Plan, choices: Sequence[int]) -> None:
     conversation = begin("ct_1", "tok_1", "cu1", 0)
     history = [Advanced(conversation, ())]
     events: list[Event] = []
     for number, choice in enumerate(choices):
-        possible = list(events_for(conversation)) if number else [HOLD]
+        possible = list(events_for(conversation, plan.ladder)) if number else [HOLD]
         events.append(possible[choice % len(possible)])
-        history.append(advance(conversation, events[-1], number, PLAN))
+        history.append(advance(conversation, events[-1], number, plan))
         conversation = history[-1].conversation
         assert decode(encode(conversation)) == conversation
 
     for event, (before, after) in zip(events, pairwise(history), strict=True):
         said = names(after)
         assert (after.conversation.due_ms is None) == (after.conversation.state not in OPEN)
-        assert after.conversation.attempt <= PLAN.calls
+        assert after.conversation.attempt <= plan.attempts
         if "call" in said:  # a new attempt comes from a planned one; the same is sent again only if certainly not made
             assert isinstance(event, Claimed | Absent)
             assert before.conversation.state in ("planned", "sending", "unknown")
         if any(word.startswith("release") for word in said):
-            assert after.conversation.unsettled == ()
+            silence = not isinstance(event, Answered) and bool(plan.on_silence)
+            assert after.conversation.unsettled == () or silence
             assert not any(alert.verdict == "fraud" for alert in after.conversation.alerts)
         if isinstance(event, Answered) and event.word == "no" and event.attempt in (None, 1):
             assert after.refused or after.conversation.state in ("blocked", "escalated")

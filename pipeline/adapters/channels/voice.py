@@ -71,7 +71,7 @@ class VoiceProvider:
         assert self._session is not None, "not started"
         body = {
             "to": call.to,
-            "from": self._caller,
+            "from": call.sender or self._caller,
             "language": call.language,
             "say": call.say,
             "voicemail": call.voicemail,

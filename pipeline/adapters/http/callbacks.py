@@ -4,6 +4,7 @@ A report that changes nothing (late, double, about nothing we know) is answered 
 not help. 401 is for what does not prove its origin, 503 for "report again later".
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -47,11 +48,20 @@ class _Message(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Message)
 
 
+class Routes(Protocol):
+    """More that is listened for on the same port."""
+
+    def add_to(self, app: web.Application) -> None: ...
+
+
 class CallbackServer:
     """Listens on ``host:port`` (port 0: any free one; see `port` after `start`)."""
 
-    def __init__(self, role: Reported, key: bytes, host: str, port: int, clock: Clock) -> None:
+    def __init__(
+        self, role: Reported, key: bytes, host: str, port: int, clock: Clock, more: Sequence[Routes] = ()
+    ) -> None:
         self.port = port
+        self._more = more
         self._host = host
         self._role = role
         self._key = key
@@ -61,6 +71,8 @@ class CallbackServer:
     async def start(self) -> None:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_post("/callbacks/voice", self._voice)
+        for routes in self._more:
+            routes.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self.port).start()
@@ -89,8 +101,10 @@ class CallbackServer:
         return web.json_response({"outcome": outcome})
 
 
-async def serve(role: Reported, settings: CallbackSettings, clock: Clock) -> CallbackServer:
+async def serve(
+    role: Reported, settings: CallbackSettings, clock: Clock, more: Sequence[Routes] = ()
+) -> CallbackServer:
     """A started server for ``role``; `stop` it in the end."""
-    server = CallbackServer(role, settings.signing_key(), settings.callback_host, settings.callback_port, clock)
+    server = CallbackServer(role, settings.signing_key(), settings.callback_host, settings.callback_port, clock, more)
     await server.start()
     return server

@@ -6,6 +6,7 @@ this store forgets, a customer may be asked twice. Keys are made inside the scri
 the server must not be a sharded cluster.
 """
 
+import zlib
 from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
@@ -17,12 +18,25 @@ from pipeline.adapters.redis.contacts_lua import (
     CLAIM,
     COMMIT,
     CONVERSATION,
+    CUSTOMER,
     LOOK,
     PUBLISHED,
     PUT_CUSTOMERS,
     UNPUBLISHED,
 )
-from pipeline.ports import Asked, Change, Committed, DirectoryEntry, Kept, Move, OutboxEntry, ReadUpTo, Seen
+from pipeline.ports import (
+    Asked,
+    Change,
+    Committed,
+    DirectoryEntry,
+    Kept,
+    Known,
+    Move,
+    Note,
+    OutboxEntry,
+    ReadUpTo,
+    Seen,
+)
 
 _pack = msgspec.msgpack.encode
 _MARK = b'"sequence":0'
@@ -37,6 +51,7 @@ class RedisContactStore:
         self._look = client.register_script(LOOK)
         self._commit = client.register_script(COMMIT)
         self._conversation = client.register_script(CONVERSATION)
+        self._customer = client.register_script(CUSTOMER)
         self._claim = client.register_script(CLAIM)
         self._unpublished = client.register_script(UNPUBLISHED)
         self._published = client.register_script(PUBLISHED)
@@ -63,15 +78,29 @@ class RedisContactStore:
                 bool(known),
                 _text(customer) if customer else None,
                 record or None,
+                _notes(notes),
             )
-            for contact, version, value, known, customer, record in answer
+            for contact, version, value, known, customer, record, notes in answer
         ]
 
     async def commit(
-        self, changes: Sequence[Change], now_ms: int, lease_ms: int, keep_ms: int, move: Move | None = None
+        self,
+        changes: Sequence[Change],
+        now_ms: int,
+        lease_ms: int,
+        keep_ms: int,
+        move: Move | None = None,
+        notes: Sequence[Note] = (),
     ) -> Committed:
-        packed = _pack({"changes": [_packed(change) for change in changes], "move": _packed_move(move)})
-        answer = await self._run(self._commit, packed, now_ms, lease_ms, keep_ms)
+        packed = _pack(
+            {
+                "changes": [_packed(change) for change in changes],
+                "move": _packed_move(move),
+                "notes": [(one.key, one.before.decode(), one.after.decode(), one.keep_ms or 0) for one in notes],
+            }
+        )
+        dossiers = [zlib.compress(entry) for change in changes for entry in change.dossier]
+        answer = await self._run(self._commit, packed, now_ms, lease_ms, keep_ms, *dossiers)
         outcome = _text(answer[0])
         if outcome != "stored":
             return Committed(cast(Any, outcome))
@@ -81,6 +110,20 @@ class RedisContactStore:
     async def conversation(self, contact: str) -> Kept | None:
         found = await self._run(self._conversation, contact)
         return _kept(found) if found else None
+
+    async def note(self, key: str) -> bytes:
+        with store_down_as_such():
+            found = await cast(Awaitable[Any], self._redis.get(f"{self._prefix}note:{key}"))
+        return cast(bytes, found or b"")
+
+    async def customer(self, customer: str) -> Known:
+        record, notes = await self._run(self._customer, customer)
+        return Known(record or None, _notes(notes))
+
+    async def dossier(self, contact: str) -> Sequence[bytes]:
+        with store_down_as_such():
+            found = await cast(Awaitable[Any], self._redis.lrange(f"{self._prefix}dossier:{contact}", 0, -1))
+        return [_inflated(value) for value in found]
 
     async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
         return [_kept(found) for found in await self._run(self._claim, now_ms, now_ms + lease_ms, limit)]
@@ -94,7 +137,9 @@ class RedisContactStore:
             await self._run(self._published, *ids)
 
     async def put_customers(self, entries: Sequence[DirectoryEntry]) -> None:
-        packed = [(entry.customer, (entry.record or b"").decode(), list(entry.cards)) for entry in entries]
+        packed = [
+            (entry.customer, (entry.record or b"").decode(), list(entry.cards), list(entry.notes)) for entry in entries
+        ]
         await self._run(self._put_customers, _pack(packed))
 
     async def open_count(self) -> int:
@@ -107,8 +152,21 @@ def _text(value: bytes) -> str:
 
 
 def _kept(found: Sequence[bytes]) -> Kept:
-    contact, version, value, record = found
-    return Kept(_text(contact), int(version), value, record or None)
+    contact, version, value, record, notes = found
+    return Kept(_text(contact), int(version), value, record or None, _notes(cast("Sequence[bytes]", notes)))
+
+
+def _notes(found: Sequence[bytes]) -> dict[str, bytes]:
+    """``found``: key, value, key, value …"""
+    return {_text(key): value for key, value in zip(found[::2], found[1::2], strict=True)}
+
+
+def _inflated(value: bytes) -> bytes:
+    """A dossier's entry; as it is, if it was tampered with: whoever verifies it says so."""
+    try:
+        return zlib.decompress(value)
+    except zlib.error:
+        return value
 
 
 def _packed(change: Change) -> dict[str, object]:
@@ -122,6 +180,8 @@ def _packed(change: Change) -> dict[str, object]:
         "open": change.open,
         "alerts": list(change.alerts),
         "outbox": [_packed_entry(entry) for entry in change.outbox],
+        "dossier": len(change.dossier),
+        "dossier_ms": change.dossier_ms,
     }
 
 

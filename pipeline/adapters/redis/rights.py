@@ -38,8 +38,8 @@ RIGHTS = {
     "contact": Rights(
         "contact:*",
         (
-            "exists", "get", "hdel", "hget", "hlen", "hmget", "hset", "persist", "pexpire", "set", "zadd",
-            "zrangebyscore", "zrem",
+            "del", "exists", "get", "hdel", "hget", "hlen", "hmget", "hset", "lrange", "persist", "pexpire", "rpush",
+            "set", "zadd", "zrangebyscore", "zrem",
         ),
     ),
     "learner": Rights("lease:*", ("del", "exists", "get", "incr", "pexpire", "set")),

@@ -3,40 +3,58 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.core.contacting import Call, Effect
+from pipeline.core.contacting import Effect
 from pipeline.core.conversation import OPEN, Conversation, Event, Plan, decode, encode
+from pipeline.core.dossier_entry import Grounds, Happened, recorded
+from pipeline.core.exemption import Exemption, with_exemptions
 from pipeline.core.records import CardCommand, ContactStep, Label
 from pipeline.core.verification import Symbol, advance
-from pipeline.ports import Change, Clock, ContactStore, Kept, OutboxEntry
+from pipeline.ports import Change, Clock, ContactStore, Kept, Note, Notes, OutboxEntry, card_note
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries
+from pipeline.roles.contact.permission import Permission
+from pipeline.roles.contact.writing import NOTHING, Writing, Written
 
 MAX_CONFLICTS = 50
 """Writers of one conversation: a worker, a call-back, a joining alert. So many lost races mean a bug."""
 
 
 class Applied(NamedTuple):
-    """What an event did. ``refused``: why it did nothing, None if it did something."""
+    """What an event did. ``written``: what it orders, in words; ``refused``: why it did nothing, None if it did
+    something."""
 
     conversation: Conversation
     effects: Sequence[Effect]
     outbox: Sequence[OutboxEntry]
-    customer: bytes | None
+    written: Written = NOTHING
     refused: Symbol | None = None
 
-    @property
-    def call(self) -> bool:
-        return any(isinstance(effect, Call) for effect in self.effects)
+
+class Attempting:
+    """In place of an event: the next attempt, if the gates allow one."""
+
+
+ATTEMPT = Attempting()
 
 
 class Conversations:
     """The stored conversations, seen as state machines."""
 
-    def __init__(self, store: ContactStore, clock: Clock, plan: Plan, metrics: ContactMetrics) -> None:
+    def __init__(
+        self,
+        store: ContactStore,
+        clock: Clock,
+        plan: Plan,
+        permission: Permission,
+        writing: Writing,
+        metrics: ContactMetrics,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self.plan = plan
+        self.permission = permission
+        self.writing = writing
 
     def now_ms(self) -> int:
         return int(self._clock.now() * 1000)
@@ -49,9 +67,9 @@ class Conversations:
     def keep_ms(self) -> int:
         return int(self.plan.keep_s * 1000)
 
-    async def apply(self, contact: str, event: Event, kept: Kept | None = None) -> Applied | None:
-        """Advance the conversation by ``event``, starting from ``kept`` if it was read already. None: there is no such
-        conversation. Raises `StoreDown`."""
+    async def apply(self, contact: str, event: Event | Attempting, kept: Kept | None = None) -> Applied | None:
+        """Advance the conversation by ``event``, starting from ``kept`` if it was read already; `ATTEMPT` is what the
+        gates make of it now. None: there is no such conversation. Raises `StoreDown`."""
         for _ in range(MAX_CONFLICTS):
             kept = kept or await self._store.conversation(contact)
             if kept is None:
@@ -59,18 +77,43 @@ class Conversations:
                 return None
             before = decode(kept.value)
             now_ms = self.now_ms()
-            advanced = advance(before, event, now_ms, self.plan)
+            happens, notes, grounds = self._happens(event, before, kept, now_ms)
+            advanced = advance(before, happens, now_ms, self.plan)
             if advanced.refused is not None:
                 self._metrics.refusal(advanced.refused)
-                return Applied(before, (), (), kept.customer, advanced.refused)
+                return Applied(before, (), (), refused=advanced.refused)
             outbox = entries(contact, kept.version + 1, advanced.effects)
-            change = self.change(advanced.conversation, kept.version, outbox)
-            committed = await self._store.commit([change], now_ms, OUTBOX_LEASE_MS, self.keep_ms)
+            written = self.writing.written(advanced.conversation, advanced.effects, kept.customer, kept.notes)
+            happened = Happened(happens, advanced.conversation, advanced.effects, now_ms, grounds, written.told)
+            after, link = recorded(happened)
+            change = self.change(after, kept.version, outbox, dossier=[link.value])
+            notes = [*notes, *self._allowed(before.card, kept.notes, advanced.effects, now_ms)]
+            committed = await self._store.commit([change], now_ms, OUTBOX_LEASE_MS, self.keep_ms, notes=notes)
             if committed.outcome == "stored":
-                self.count(advanced.conversation, advanced.effects, now_ms)
-                return Applied(advanced.conversation, advanced.effects, committed.outbox, kept.customer)
+                self.count(after, advanced.effects, now_ms)
+                return Applied(after, advanced.effects, committed.outbox, written)
             kept = None
         raise RuntimeError(f"conversation {contact} changed {MAX_CONFLICTS} times while one event was applied")
+
+    def _happens(
+        self, event: Event | Attempting, conversation: Conversation, kept: Kept, now_ms: int
+    ) -> tuple[Event, Sequence[Note], Grounds | None]:
+        """The event with the notes that go with it, and why."""
+        if isinstance(event, Attempting):
+            permit = self.permission.ask(conversation, kept.customer, kept.notes, now_ms)
+            return permit.event, permit.notes, permit.grounds
+        event = self.permission.weighed(event, conversation, kept.customer, now_ms)
+        left = self.permission.left_behind(event, conversation, conversation.customer, kept.notes, now_ms)
+        return event, left, None
+
+    def _allowed(self, card: str, notes: Notes, effects: Sequence[Effect], now_ms: int) -> Sequence[Note]:
+        """The exemptions of a transition, noted on its card."""
+        allowed = [effect for effect in effects if isinstance(effect, Exemption)]
+        if not allowed:
+            return ()
+        key = card_note(card)
+        before = notes.get(key, b"")
+        return [Note(key, before, with_exemptions(before, allowed, now_ms), int(self.plan.exempt_s * 1000))]
 
     def change(
         self,
@@ -78,6 +121,7 @@ class Conversations:
         version: int,
         outbox: Sequence[OutboxEntry],
         alerts: Sequence[str] = (),
+        dossier: Sequence[bytes] = (),
     ) -> Change:
         """The store's form of ``after``, read at ``version``."""
         return Change(
@@ -90,16 +134,21 @@ class Conversations:
             after.state in OPEN,
             alerts,
             outbox,
+            dossier,
+            int(self.plan.dossier_s * 1000),
         )
 
     def count(self, after: Conversation, effects: Sequence[Effect], now_ms: int) -> None:
         """Show a stored transition to Prometheus."""
         metrics = self._metrics
-        results = {}
+        results: dict[str, str] = {}
+        channel = after.attempts[-1].channel if after.attempts else self.plan.ladder[0].channel
         for effect in effects:
             match effect:
                 case ContactStep(step="failed"):
                     results["failed"] = effect.reason or "failed"
+                case ContactStep(step="deferred"):
+                    metrics.deferral(effect.reason or "other")
                 case ContactStep(step="accepted" | "unknown" | "completed" | "escalated" | "cancelled" | "expired"):
                     results[effect.step] = effect.step
                 case Label(fraud=bool(fraud)):
@@ -107,4 +156,4 @@ class Conversations:
                 case CardCommand(command="release") if after.held_ms is not None:
                     metrics.hold.observe((now_ms - after.held_ms) / 1000)
         for result in results.values():
-            metrics.result(result)
+            metrics.result(result, channel)

@@ -4,10 +4,10 @@ Phone numbers live here and in the request to the provider, nowhere else.
 """
 
 import re
+from hashlib import blake2b
 
 import msgspec
 
-from pipeline.core.conversation import CALL_CLASS
 from pipeline.core.masking import holds_card_number
 from pipeline.core.records import Customer
 from pipeline.ports import DirectoryEntry, Record
@@ -33,7 +33,35 @@ def read_entry(record: Record) -> DirectoryEntry:
     if record.value is None:
         return DirectoryEntry((record.key or b"").decode("utf-8", "replace"), None)
     customer = _read(record.key, record.value)
-    return DirectoryEntry(customer.customer, _encoder.encode(customer), [held.card for held in customer.cards])
+    digests = [address_digest(phone.number) for phone in customer.phones]
+    notes = [customer_note(customer.customer), wishes_note(customer.customer)]
+    notes += [note(digest) for digest in dict.fromkeys(digests) for note in (number_note, question_note)]
+    return DirectoryEntry(customer.customer, _encoder.encode(customer), [held.card for held in customer.cards], notes)
+
+
+def address_digest(address: str) -> str:
+    """What stands for a number, an e-mail address or an app's id wherever it need not be readable."""
+    return blake2b(address.encode(), digest_size=9).hexdigest()
+
+
+def customer_note(customer: str) -> str:
+    """Key of the note on what reached a customer."""
+    return f"c:{customer}"
+
+
+def wishes_note(customer: str) -> str:
+    """Key of the note on what a customer told us."""
+    return f"w:{customer}"
+
+
+def number_note(digest: str) -> str:
+    """Key of the note on what reached a number."""
+    return f"n:{digest}"
+
+
+def question_note(digest: str) -> str:
+    """Key of the note on the question last sent to a number as a text message."""
+    return f"q:{digest}"
 
 
 def _read(key: bytes | None, value: bytes) -> Customer:
@@ -51,19 +79,3 @@ def _read(key: bytes | None, value: bytes) -> Customer:
     if holds_card_number(_encoder.encode(rest).decode()):
         raise NoCustomer(None, "the record holds a clear card number")
     return customer
-
-
-def phone_of(customer: Customer) -> str | None:
-    """The number to call: the first mobile one, else the first."""
-    mobile = [phone.number for phone in customer.phones if phone.kind == "mobile"]
-    return next(iter(mobile or [phone.number for phone in customer.phones]), None)
-
-
-def cannot_call(record: bytes | None) -> str | None:
-    """In one word why the customer of this directory record cannot be called; None if they can."""
-    if record is None:
-        return "unknown_customer"
-    customer = _decoder.decode(record)
-    if CALL_CLASS in customer.stop:
-        return "stopped"
-    return None if phone_of(customer) else "no_phone"

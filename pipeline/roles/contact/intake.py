@@ -10,13 +10,15 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.core.contacting import Effect
-from pipeline.core.conversation import Alert, Claimed, Conversation, Raised, contact_id, decode
+from pipeline.core.conversation import Alert, Conversation, Event, Raised, contact_id, decode
 from pipeline.core.decision import HEADER_OUTCOME, HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP, Decision
-from pipeline.core.verification import advance, begin
-from pipeline.ports import Asked, Change, ContactStore, Kept, Move, ReadUpTo, Record, Seen
+from pipeline.core.dossier_entry import Grounds, Happened, recorded
+from pipeline.core.exemption import read_exemptions
+from pipeline.core.verification import Advanced, advance, begin
+from pipeline.ports import Asked, Change, ContactStore, Kept, Move, Note, Notes, ReadUpTo, Record, Seen, card_note
 from pipeline.roles.contact.conversations import Applied, Conversations
-from pipeline.roles.contact.directory import cannot_call
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries
+from pipeline.roles.contact.writing import NOTHING, Writing, Written
 
 MAX_ALERTS = 100
 """Alerts taken in by one step."""
@@ -97,12 +99,31 @@ def chunks(sifted: Sifted) -> Iterator[tuple[Sequence[Taken], ReadUpTo]]:
 class _Draft:
     """A conversation being changed by a chunk."""
 
-    def __init__(self, conversation: Conversation, version: int, record: bytes | None) -> None:
+    def __init__(self, conversation: Conversation, version: int, found: Seen) -> None:
         self.conversation = conversation
         self.version = version
-        self.record = record
+        self.found = found
         self.effects: list[Effect] = []
         self.alerts: list[str] = []
+        self.dossier: list[bytes] = []
+        self.written: Written = NOTHING
+
+    def become(
+        self,
+        advanced: Advanced,
+        event: Event,
+        now_ms: int,
+        writing: Writing,
+        notes: Notes,
+        grounds: Grounds | None = None,
+    ) -> None:
+        """Make the transition, write what it orders, and put it on record."""
+        written = writing.written(advanced.conversation, advanced.effects, self.found.record, notes)
+        self.written = written if written is not NOTHING else self.written
+        happened = Happened(event, advanced.conversation, advanced.effects, now_ms, grounds, written.told)
+        self.conversation, link = recorded(happened)
+        self.effects.extend(advanced.effects)
+        self.dossier.append(link.value)
 
 
 class Intake:
@@ -124,10 +145,10 @@ class Intake:
             now_ms = self._conversations.now_ms()
             seen = await self._store.look([one.asked for one in chunk])
             drafts = await self._drafts(chunk, seen, now_ms, unseen_only)
-            self._claim(drafts, now_ms, calls)
+            notes = self._attempt(drafts, now_ms, calls)
             changes = [self._change(draft) for draft in drafts]
             keep_ms = self._conversations.keep_ms
-            committed = await self._store.commit(changes, now_ms, OUTBOX_LEASE_MS, keep_ms, move)
+            committed = await self._store.commit(changes, now_ms, OUTBOX_LEASE_MS, keep_ms, move, notes)
             if committed.outcome == "moved":
                 return None
             if committed.outcome == "already":
@@ -140,7 +161,7 @@ class Intake:
         for draft, change in zip(drafts, changes, strict=True):
             self._conversations.count(draft.conversation, draft.effects, now_ms)
             outbox = [next(published) for _ in change.outbox]
-            applied.append(Applied(draft.conversation, draft.effects, outbox, draft.record))
+            applied.append(Applied(draft.conversation, draft.effects, outbox, draft.written))
         return applied
 
     async def _drafts(
@@ -154,45 +175,52 @@ class Intake:
             if found.known:
                 continue
             decision = one.decision
-            raised = raised_by(decision, found.record)
+            raised = raised_by(decision, found, now_ms)
             contact = contact_id(decision.card, decision.id)
-            draft = None if raised.notice else drafts.get(decision.card)
+            apart = raised.notice or raised.exempt
+            draft = None if apart else drafts.get(decision.card)
             if draft is None:
-                kept = None if raised.notice else found.open
+                kept = None if apart else found.open
                 if kept is None and unseen_only and await self._store.conversation(contact) is not None:
                     continue
                 draft = _draft(kept, contact, one, found)
-                if raised.notice:
+                if apart:
                     others.append(draft)
                 else:
                     drafts[decision.card] = draft
             advanced = advance(draft.conversation, raised, now_ms, self._conversations.plan)
             if advanced.refused is None:
-                draft.conversation = advanced.conversation
-                draft.effects.extend(advanced.effects)
+                draft.become(advanced, raised, now_ms, self._conversations.writing, found.notes)
                 draft.alerts.append(decision.id)
         return [draft for draft in (*drafts.values(), *others) if draft.alerts]
 
-    def _claim(self, drafts: Sequence[_Draft], now_ms: int, calls: int) -> None:
+    def _attempt(self, drafts: Sequence[_Draft], now_ms: int, calls: int) -> Sequence[Note]:
+        """Make the first attempt of new conversations, as far as the gates allow. Several may be of one customer: each
+        is asked with what those before it leave behind."""
         new = [draft for draft in drafts if draft.version == 0 and draft.conversation.state == "planned"]
+        left: dict[str, Note] = {}
         for draft in new[:calls]:
-            claimed = advance(draft.conversation, Claimed(), now_ms, self._conversations.plan)
-            draft.conversation = claimed.conversation
-            draft.effects.extend(claimed.effects)
+            notes = {key: left[key].after if key in left else note for key, note in draft.found.notes.items()}
+            permit = self._conversations.permission.ask(draft.conversation, draft.found.record, notes, now_ms)
+            advanced = advance(draft.conversation, permit.event, now_ms, self._conversations.plan)
+            draft.become(advanced, permit.event, now_ms, self._conversations.writing, notes, permit.grounds)
+            for note in permit.notes:
+                left[note.key] = note._replace(before=left[note.key].before) if note.key in left else note
+        return tuple(left.values())
 
     def _change(self, draft: _Draft) -> Change:
         outbox = entries(draft.conversation.id, draft.version + 1, draft.effects)
-        return self._conversations.change(draft.conversation, draft.version, outbox, draft.alerts)
+        return self._conversations.change(draft.conversation, draft.version, outbox, draft.alerts, draft.dossier)
 
 
 def _draft(kept: Kept | None, contact: str, one: Taken, found: Seen) -> _Draft:
     if kept is not None:
-        return _Draft(decode(kept.value), kept.version, found.record)
-    return _Draft(begin(contact, one.decision.card, found.customer, one.source_ms), 0, found.record)
+        return _Draft(decode(kept.value), kept.version, found)
+    return _Draft(begin(contact, one.decision.card, found.customer, one.source_ms), 0, found)
 
 
-def raised_by(decision: Decision, record: bytes | None) -> Raised:
-    """The event a decision is to its card's conversation. ``record``: the customer's, if there is one."""
+def raised_by(decision: Decision, found: Seen, now_ms: int) -> Raised:
+    """The event a decision is to its card's conversation; ``found``: what the store knows about it."""
     actions = decision.actions
     alert = Alert(
         id=decision.id,
@@ -202,9 +230,17 @@ def raised_by(decision: Decision, record: bytes | None) -> Raised:
         currency=decision.currency,
         merchant=decision.merchant_name,
         policy_version=decision.policy_version,
+        score=decision.score,
+        exposure=(decision.features or {}).get("amount"),
+        merchant_id=decision.merchant,
+        mcc=decision.mcc,
+        country=decision.country,
+        hard=decision.hard,
     )
+    if any(one.covers(alert, now_ms) for one in read_exemptions(found.notes.get(card_note(decision.card), b""))):
+        return Raised(alert, exempt=True)
     if actions.contact == "none":
         return Raised(alert, cannot_call="policy_wants_no_contact")
     if actions.contact == "notify" and actions.card == "none":
         return Raised(alert, notice=True)
-    return Raised(alert, cannot_call(record))
+    return Raised(alert)

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from pipeline.core.conversation import CALL_CLASS, CHANNEL
+from pipeline.core.conversation import CALL_CLASS, CHANNELS
 from pipeline.histogram import LATENCY_BUCKETS_S, BatchHistogram
 
 RESULTS = (
@@ -10,6 +10,10 @@ RESULTS = (
     "unknown", "completed", "escalated", "cancelled", "expired", "other",
 )  # fmt: skip
 """The first two lines are of attempts (a failed one by its reason), the others of conversations."""
+DEFERRALS = (
+    "outside_hours", "holiday", "breathing_space", "event_cap", "day_cap", "week_cap", "period_cap", "history_full",
+    "cool_down", "other",
+)  # fmt: skip
 REFUSALS = ("repeat", "stale_attempt", "unknown_attempt", "unknown_contact", "other")
 DEAD_LETTER_REASONS = ("not_a_decision", "not_an_answer", "not_a_customer", "no_source_offset")
 _HOLD_BOUNDS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400)
@@ -39,7 +43,13 @@ class ContactMetrics:
         self.open.labels(CALL_CLASS).set(0)
         self.contacts = counter("contacts", "Attempts and conversations by result", ("class", "channel", "result"))
         for result in RESULTS:
-            self.contacts.labels(CALL_CLASS, CHANNEL, result)
+            for channel in CHANNELS:
+                self.contacts.labels(CALL_CLASS, channel, result)
+        self.deferred = counter(
+            "contacts_deferred", "Attempts put off, by the gate that was closed", ("class", "reason")
+        )
+        for reason in DEFERRALS:
+            self.deferred.labels(CALL_CLASS, reason)
         self.hold = BatchHistogram(
             registry, "cardwatch_hold_seconds", "From a card's hold to its release", _HOLD_BOUNDS_S
         )
@@ -56,8 +66,11 @@ class ContactMetrics:
         self.failures = counter("contact_failures", "Pieces of work that failed and are done again later")
         self.lag = Gauge("cardwatch_consumer_lag", "Records not yet handled", ["role", "partition"], registry=registry)
 
-    def result(self, result: str) -> None:
-        self.contacts.labels(CALL_CLASS, CHANNEL, result if result in RESULTS else "other").inc()
+    def result(self, result: str, channel: str) -> None:
+        self.contacts.labels(CALL_CLASS, channel, result if result in RESULTS else "other").inc()
+
+    def deferral(self, reason: str) -> None:
+        self.deferred.labels(CALL_CLASS, reason if reason in DEFERRALS else "other").inc()
 
     def refusal(self, reason: str) -> None:
         self.refused.labels(reason if reason in REFUSALS else "other").inc()

@@ -1,54 +1,101 @@
-"""What people write for the contact role: the plan of times, and the words of the calls. Read once, checked whole."""
+"""What people write for the contact role: the plan of times, the policy of its gates, the words of its messages. Read
+once, checked whole."""
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from pipeline.core.conversation import Plan
-from pipeline.core.messages import CallText, TemplateError, read_call_text
+from pipeline.core.contact_hours import Almanac
+from pipeline.core.contact_policy import ContactPolicy
+from pipeline.core.contact_profile import parse_contact_policy
+from pipeline.core.conversation import CALL_CLASS, OnSilence, Plan
+from pipeline.core.messages import TemplateError
+from pipeline.core.texts import Texts
+from pipeline.core.texts_file import parse_texts
 
 FALLBACK_LANGUAGE = "en"
+_FIELDS = frozenset(Plan.__struct_fields__) - {"on_silence"}
 
 
 class ProfileError(ValueError):
     """``file:line: reason``."""
 
 
-def read_plan(config_dir: Path, profile: str) -> Plan:
-    """The plan in ``contact/<profile>.toml``. Raises ProfileError naming file and line."""
-    path = config_dir / "contact" / f"{profile}.toml"
+class Profile(NamedTuple):
+    """A file of ``config/contact``: ``plan`` how long and how often, ``policy`` who may be contacted when."""
+
+    plan: Plan
+    policy: ContactPolicy
+
+
+def read_profile(config_dir: Path, name: str, almanac: Almanac) -> Profile:
+    """The profile in ``contact/<name>.toml``. Raises ProfileError and ContactPolicyError naming file and line."""
+    path = config_dir / "contact" / f"{name}.toml"
     try:
         text = path.read_text(encoding="utf-8")
-        plan = msgspec.convert(tomllib.loads(text), Plan)
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read: {error.strerror}") from error
+    plan = _plan(text, str(path))
+    policy = parse_contact_policy(text, str(path), almanac, others=("ladder",))
+    rules = policy.classes.get(CALL_CLASS)
+    silences = rules.silences if rules else ()
+    on_silence = tuple(OnSilence(do=rule.then, below_score=rule.below_score, below_exposure=rule.below_amount)
+                       for rule in silences)  # fmt: skip
+    return Profile(msgspec.structs.replace(plan, on_silence=on_silence), policy)
+
+
+def _plan(text: str, where: str) -> Plan:
+    try:
+        found = tomllib.loads(text)
+        tables = {name for name, value in found.items() if name not in _FIELDS and isinstance(value, dict | list)}
+        plan = msgspec.convert({name: value for name, value in found.items() if name not in tables}, Plan)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        raise ProfileError(f"{path}:{found.group(1) if found else 1}: not TOML: {error}") from error
+        place = re.search(r"line (\d+)", str(error))
+        raise ProfileError(f"{where}:{place.group(1) if place else 1}: not TOML: {error}") from error
     except msgspec.ValidationError as error:
         field = re.search(r"\$\.(\w+)|field `(\w+)`", str(error))
         name = (field.group(1) or field.group(2)) if field else ""
-        raise ProfileError(f"{path}:{_line(text, name)}: {error}") from error
+        raise ProfileError(f"{where}:{_line(text, name)}: {error}") from error
     for name, value in msgspec.structs.asdict(plan).items():
-        if value <= 0:
-            raise ProfileError(f"{path}:{_line(text, name)}: {name} must be above zero")
+        if isinstance(value, int | float) and value <= 0:
+            raise ProfileError(f"{where}:{_line(text, name)}: {name} must be above zero")
+    _check_ladder(plan, f"{where}:{_line(text, 'ladder')}")
     return plan
+
+
+def _check_ladder(plan: Plan, where: str) -> None:
+    if not plan.ladder:
+        raise ProfileError(f'{where}: the ladder needs a rung: [[ladder]] channel = "voice"')
+    for number, rung in enumerate(plan.ladder, 1):
+        if rung.tries <= 0:
+            raise ProfileError(f"{where}: rung {number}: tries must be above zero")
+        if rung.channel != "voice" and rung.wait_s <= 0:
+            raise ProfileError(f"{where}: rung {number}: give wait_s, how long the answer to a message may take")
 
 
 def _line(text: str, name: str) -> int:
     lines = text.splitlines()
-    return next((number for number, line in enumerate(lines, 1) if re.match(rf"\s*{name}\s*=", line)), 1)
+    return next(
+        (number for number, line in enumerate(lines, 1) if re.match(rf"\s*(\[\[)?{name}(\]\])?\s*(=|$)", line)), 1
+    )
 
 
-def read_texts(config_dir: Path) -> Mapping[str, CallText]:
-    """The call texts of every language in ``messages/<language>/calls.toml``. Raises TemplateError."""
-    texts = {}
-    for path in sorted((config_dir / "messages").glob("*/calls.toml")):
-        language = path.parent.name
-        texts[language] = read_call_text(path.read_text(encoding="utf-8"), language, str(path))
-    if FALLBACK_LANGUAGE not in texts:
-        raise TemplateError(f"{config_dir / 'messages' / FALLBACK_LANGUAGE / 'calls.toml'}:1: is missing")
-    return texts
+def check_channels(plan: Plan, messages: Collection[str]) -> None:
+    """Raises ProfileError for a rung whose channel nobody carries."""
+    for number, rung in enumerate(plan.ladder, 1):
+        if rung.channel != "voice" and rung.channel not in messages:
+            raise ProfileError(f"rung {number} of the ladder wants {rung.channel}, which no setting provides")
+
+
+def read_texts(config_dir: Path) -> Texts:
+    """The messages of every language in ``messages/<language>/messages.toml``. Raises TemplateError."""
+    found = {}
+    for path in sorted((config_dir / "messages").glob("*/messages.toml")):
+        found[path.parent.name] = (path.read_text(encoding="utf-8"), str(path))
+    if FALLBACK_LANGUAGE not in found:
+        raise TemplateError(f"{config_dir / 'messages' / FALLBACK_LANGUAGE / 'messages.toml'}:1: is missing")
+    return parse_texts(found)

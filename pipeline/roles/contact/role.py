@@ -11,10 +11,14 @@ from typing import ParamSpec
 import msgspec
 import structlog
 
-from pipeline.core.conversation import CALL_CLASS, Answered, parse_key
+from pipeline.core.contact_hours import Almanac
+from pipeline.core.conversation import CALL_CLASS, Answered, Conversation, Event, decode, parse_key
 from pipeline.core.records import Answer
+from pipeline.core.replies import meaning_of
 from pipeline.core.topics import ANSWERS, CUSTOMERS, DECISIONS, Topic
 from pipeline.ports import (
+    Asked,
+    CallOrder,
     CallReport,
     Clock,
     ContactStore,
@@ -22,19 +26,21 @@ from pipeline.ports import (
     Membership,
     Move,
     Poll,
-    Provider,
     ReadUpTo,
     Record,
     StoreDown,
 )
 from pipeline.roles.contact.conversations import Conversations
-from pipeline.roles.contact.directory import NoCustomer, read_entry
+from pipeline.roles.contact.directory import NoCustomer, address_digest, question_note, read_entry
 from pipeline.roles.contact.intake import Intake, Sifted, chunks, sift
 from pipeline.roles.contact.metrics import ContactMetrics
+from pipeline.roles.contact.orders import Channels, Orders
 from pipeline.roles.contact.outbox import HEADER_WRITER, OUTBOX_LEASE_MS, WRITER, Outbox
-from pipeline.roles.contact.profile import read_plan, read_texts
+from pipeline.roles.contact.permission import Permission
+from pipeline.roles.contact.profile import check_channels, read_profile, read_texts
 from pipeline.roles.contact.settings import ContactSettings
 from pipeline.roles.contact.work import Work, event_of
+from pipeline.roles.contact.writing import Writing
 
 BEAT_S = 0.1
 SWEEP_S = 1.0
@@ -69,26 +75,29 @@ class ContactRole:
         self,
         log: Log,
         store: ContactStore,
-        provider: Provider,
+        channels: Channels,
         clock: Clock,
+        almanac: Almanac,
         settings: ContactSettings,
         metrics: ContactMetrics,
         dead_letter: DeadLetters,
     ) -> None:
-        plan = read_plan(settings.config_dir, settings.contact_profile)
+        profile = read_profile(settings.config_dir, settings.contact_profile, almanac)
+        check_channels(profile.plan, channels.messages)
         texts = read_texts(settings.config_dir)
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self._dead_letter = dead_letter
-        self._conversations = Conversations(store, clock, plan, metrics)
+        permission = Permission(profile.policy, profile.plan)
+        orders = Orders(texts, settings.bank_name, profile.plan.ring_s)
+        writing = Writing(orders, permission, profile.plan)
+        self._conversations = Conversations(store, clock, profile.plan, permission, writing, metrics)
         self._outbox = Outbox(log, store)
         self.work = Work(
             self._conversations,
             self._outbox,
-            provider,
-            texts,
-            settings.bank_name,
+            channels,
             settings.contact_calls_in_flight,
             metrics,
         )
@@ -280,9 +289,41 @@ class ContactRole:
         except ValueError:
             self._metrics.refusal("unknown_contact")
             return "unknown_contact"
-        applied = await self._conversations.apply(contact, event_of(report, attempt))
+        return await self.answered(contact, event_of(report, attempt)) or "unknown_contact"
+
+    async def answered(self, contact: str, event: Event) -> str | None:
+        """Take what a front end or a provider says; when this returns it is stored. Answers "taken" or why it changed
+        nothing; None: there is no such conversation. Raises `StoreDown`."""
+        applied = await self._conversations.apply(contact, event)
         if applied is None:
-            return "unknown_contact"
+            return None
         if applied.refused is None:
             self.work.begin(self.work.follow(applied))
         return applied.refused or "taken"
+
+    async def replied(self, channel: str, number: str, text: str, provider_id: str) -> str:
+        """Take a text message that came from ``number``: the answer to the question last sent there. Answers as
+        `answered`. Raises `StoreDown`."""
+        asked = await self._store.note(question_note(address_digest(number)))
+        if not asked:
+            self._metrics.refusal("unknown_contact")
+            return "unknown_contact"
+        contact, attempt = parse_key(asked.decode())
+        event = Answered(meaning_of(text), channel, "sms", attempt)
+        return await self.answered(contact, event) or "unknown_contact"
+
+    async def script(self, key: str) -> CallOrder | None:
+        """The words of the call of this key. Raises `StoreDown`."""
+        try:
+            contact, attempt = parse_key(key)
+        except ValueError:
+            return None
+        kept = await self._store.conversation(contact)
+        if kept is None:
+            return None
+        return self._conversations.writing.call(decode(kept.value), attempt, kept.customer, kept.notes)
+
+    async def open_for(self, card: str) -> Conversation | None:
+        """The card's open conversation. Raises `StoreDown`."""
+        (seen,) = await self._store.look([Asked(card, None, "")])
+        return decode(seen.open.value) if seen.open else None

@@ -20,10 +20,12 @@ class ContactSettings(Settings):
     callback_url: str | None = None
     """How the provider reaches ``/callbacks/voice``; by default on this host and port."""
     callback_secret: SecretStr | None = None
-    voice_url: str = "http://127.0.0.1:8090"
-    voice_key: SecretStr | None = None
-    voice_from: str = "Cardwatch"
-    """The caller id shown to the customer."""
+    ivr_key: SecretStr | None = None
+    """What the bank's telephone menu shows to look up and answer open contacts; without it, it may not."""
+    app_key: SecretStr | None = None
+    """The same for the bank's app."""
+    agent_key: SecretStr | None = None
+    """The same for the agents' desk."""
     contact_profile: str = Field(default="demo", pattern=r"^[A-Za-z0-9_-]+$")
     contact_calls_in_flight: int = Field(default=64, ge=1, le=10_000)
     """Requests to the provider at the same time, per worker."""
@@ -39,18 +41,24 @@ class ContactSettings(Settings):
         assert self.callback_secret is not None, "checked when the settings were read"
         return self.callback_secret.get_secret_value().encode()
 
-    def voice_bearer(self) -> str:
-        assert self.voice_key is not None, "checked when the settings were read"
-        return self.voice_key.get_secret_value()
+    def front_end_keys(self) -> dict[str, bytes]:
+        """Front end → the key it shows; those without one are missing."""
+        given = {"ivr": self.ivr_key, "app": self.app_key, "agent": self.agent_key}
+        return {name: key.get_secret_value().encode() for name, key in given.items() if key is not None}
 
     def voice_callback_url(self) -> str:
         return self.callback_url or f"http://{self.callback_host}:{self.callback_port}/callbacks/voice"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for name, secret in (("CALLBACK_SECRET", self.callback_secret), ("VOICE_KEY", self.voice_key)):
-            if secret is None:
-                raise ValueError(f"{PREFIX}{name} (or {PREFIX}{name}_FILE) is missing")
-            if len(secret.get_secret_value().encode()) < LEAST_KEY_BYTES:
-                raise ValueError(f"{PREFIX}{name} is short: give it {LEAST_KEY_BYTES} bytes or more")
+        if self.callback_secret is None:
+            raise ValueError(f"{PREFIX}CALLBACK_SECRET (or {PREFIX}CALLBACK_SECRET_FILE) is missing")
+        if len(self.signing_key()) < LEAST_KEY_BYTES:
+            raise ValueError(f"{PREFIX}CALLBACK_SECRET is short: give it {LEAST_KEY_BYTES} bytes or more")
+        keys = self.front_end_keys()
+        for name, key in keys.items():
+            if len(key) < LEAST_KEY_BYTES:
+                raise ValueError(f"{PREFIX}{name.upper()}_KEY is short: give it {LEAST_KEY_BYTES} bytes or more")
+        if len(set(keys.values())) < len(keys):
+            raise ValueError(f"{PREFIX}IVR_KEY, {PREFIX}APP_KEY and {PREFIX}AGENT_KEY must differ: a key says who asks")
         return self

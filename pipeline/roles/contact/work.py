@@ -7,28 +7,26 @@ the attempt was written still holds: a worker that was paused past it leaves the
 import asyncio
 from collections.abc import Coroutine, Mapping
 
-import msgspec
 import structlog
 
 from pipeline.core.conversation import (
     CALL_CLASS,
     Absent,
     Answered,
-    Claimed,
     Conversation,
+    Delivered,
     Ended,
     Event,
     HandOverEnded,
-    NoPhone,
     Placed,
     Refused,
+    Silent,
     StillRinging,
     TimedOut,
     Unasked,
     decode,
 )
-from pipeline.core.messages import CallText, choose_language
-from pipeline.core.records import AnswerWord, Customer
+from pipeline.core.records import AnswerWord
 from pipeline.core.verification import ON_DUE
 from pipeline.ports import (
     CallAbsent,
@@ -38,25 +36,29 @@ from pipeline.ports import (
     CallReport,
     CallUnknown,
     Kept,
-    Provider,
+    MessageOrder,
     StoreDown,
 )
-from pipeline.roles.contact.conversations import Applied, Conversations
-from pipeline.roles.contact.directory import cannot_call, phone_of
+from pipeline.roles.contact.conversations import ATTEMPT, Applied, Attempting, Conversations
 from pipeline.roles.contact.metrics import ContactMetrics
+from pipeline.roles.contact.orders import Channels
 from pipeline.roles.contact.outbox import Outbox
+from pipeline.roles.contact.writing import Unwritten
 
-GOING_ON = frozenset({"queued", "ringing", "answered"})
+GOING_ON = frozenset({"queued", "sent", "ringing", "answered"})
 KEYS: Mapping[str, AnswerWord] = {"1": "yes", "2": "no", "0": "agent", "9": "stop"}
 """What a pressed key means; any other is a wrong one."""
-_customer = msgspec.json.Decoder(Customer)
+AWAY = frozenset({"circuit_open", "rate_limited"})
+"""Refusals of our own guard around a provider: the next channel is taken at once."""
 log = structlog.get_logger()
 
 
-def event_of(report: CallReport, attempt: int) -> Event:
-    """What a provider's report means to the conversation."""
+def event_of(report: CallReport, attempt: int, asked: bool = False) -> Event:
+    """What a provider's report means to the conversation; ``asked``: we asked for it."""
     if report.status in GOING_ON:
-        return StillRinging(attempt, report.call)
+        return StillRinging(attempt, report.call) if asked else Placed(attempt, report.call)
+    if report.status == "delivered":
+        return Delivered(attempt, report.call)
     if report.status != "completed":
         return Ended(attempt, report.status)
     word = KEYS.get(report.digits or "")
@@ -70,17 +72,13 @@ class Work:
         self,
         conversations: Conversations,
         outbox: Outbox,
-        provider: Provider,
-        texts: Mapping[str, CallText],
-        bank: str,
+        channels: Channels,
         limit: int,
         metrics: ContactMetrics,
     ) -> None:
         self._conversations = conversations
         self._outbox = outbox
-        self._provider = provider
-        self._texts = texts
-        self._bank = bank
+        self._channels = channels
         self._limit = limit
         self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,25 +122,27 @@ class Work:
         conversation = decode(kept.value)
         match ON_DUE.get(conversation.state):
             case "claim":
-                reason = cannot_call(kept.customer)
-                event: Event = Claimed() if reason is None else NoPhone(reason)
-                await self.proceed(conversation.id, event, kept)
+                await self.proceed(conversation.id, ATTEMPT, kept)
             case "ask":
                 await self.proceed(conversation.id, await self._asked(conversation), kept)
             case "end_hand_over":
                 await self.proceed(conversation.id, HandOverEnded(), kept)
 
     async def _asked(self, conversation: Conversation) -> Event:
+        """What became of the present attempt. The time for the answer to a message that was sent is over."""
         attempt = conversation.attempt
-        match await self._provider.find(conversation.key):
+        if conversation.by_message and conversation.state == "ringing":
+            return Silent(attempt)
+        carrier = self._channels.messages[conversation.attempts[-1].channel] if conversation.by_message else None
+        match await (carrier or self._channels.calls).find(conversation.key):
             case CallReport() as report:
-                return event_of(report, attempt)
+                return event_of(report, attempt, asked=True)
             case CallAbsent():
                 return Absent(attempt)
             case CallUnknown():
                 return Unasked(attempt)
 
-    async def proceed(self, contact: str, event: Event, kept: Kept | None = None) -> Applied | None:
+    async def proceed(self, contact: str, event: Event | Attempting, kept: Kept | None = None) -> Applied | None:
         """Apply ``event``, then do what follows from it."""
         applied = await self._conversations.apply(contact, event, kept)
         if applied is not None:
@@ -150,51 +150,36 @@ class Work:
         return applied
 
     async def follow(self, applied: Applied) -> None:
-        """Publish a transition's records and, if it orders a call, make it."""
+        """Publish a transition's records and, if it orders a call or a message, make it."""
         await self._outbox.publish(applied.outbox)
-        if applied.call:
-            await self._call(applied.conversation, applied.customer)
+        order, thanks = applied.written
+        if order is not None:
+            await self._attempt(applied.conversation, order)
+        if thanks is not None:  # nothing depends on it, so it is sent once and not asked about
+            await self._channels.messages[thanks.channel].send(thanks)
         if applied.outbox:
             await self._outbox.forget(applied.outbox)
 
-    async def _call(self, conversation: Conversation, record: bytes | None) -> None:
+    async def _attempt(self, conversation: Conversation, order: CallOrder | MessageOrder | Unwritten) -> None:
         attempt = conversation.attempt
         now_ms = self._conversations.now_ms()
         assert conversation.due_ms is not None, "a sending attempt has a lease"
         if now_ms >= conversation.due_ms - self._conversations.lease_ms // 2:
             return  # too late in the lease: whoever finds it ended asks the provider first
-        order = self._order(conversation, record)
-        if order is None:
-            await self.proceed(conversation.id, Refused(attempt, permanent=True, reason="no_phone"))
+        if isinstance(order, Unwritten):
+            await self.proceed(conversation.id, Refused(attempt, permanent=True, reason=order.reason))
             return
         if attempt == 1 and conversation.asks == 0:
             self._metrics.latency.observe(max(0, now_ms - conversation.source_ms) / 1000, CALL_CLASS)
-        match await self._provider.place(order):
+        if isinstance(order, CallOrder):
+            outcome = await self._channels.calls.place(order)
+        else:
+            outcome = await self._channels.messages[order.channel].send(order)
+        match outcome:
             case CallAccepted(call=call):
                 event: Event = Placed(attempt, call)
-            case CallRefused(permanent=permanent):
-                event = Refused(attempt, permanent, "rejected" if permanent else "refused")
+            case CallRefused(permanent=permanent, reason=reason):
+                event = Refused(attempt, permanent, "rejected" if permanent else "refused", reason in AWAY)
             case CallUnknown():
                 event = TimedOut(attempt)
         await self.proceed(conversation.id, event)
-
-    def _order(self, conversation: Conversation, record: bytes | None) -> CallOrder | None:
-        """The call of the present attempt; None when the customer has no number."""
-        customer = _customer.decode(record) if record else None
-        number = phone_of(customer) if customer else None
-        if customer is None or number is None:
-            return None
-        language = choose_language(customer.language, tuple(self._texts))
-        text = self._texts[language]
-        last4 = next((held.last4 for held in customer.cards if held.card == conversation.card), None)
-        return CallOrder(
-            key=conversation.key,
-            to=number,
-            language=language,
-            say=text.question(self._bank, last4, conversation.covered()),
-            voicemail=text.plain("voicemail", self._bank),
-            thanks_yes=text.plain("thanks_yes", self._bank),
-            thanks_no=text.plain("thanks_no", self._bank),
-            reference=conversation.attempts[-1].covers,
-            ring_s=self._conversations.plan.ring_s,
-        )

@@ -1,0 +1,141 @@
+"""The bank's own front ends: what they are told about an open conversation, whose word counts, who is turned away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from contact_world import SECRET, World, customer, decision, own, until_done
+
+from pipeline.adapters.http.callbacks import CallbackServer
+from pipeline.adapters.http.inbound import FRONT_ENDS, Inbound
+from pipeline.adapters.memory_contacts import MemoryContactStore
+from pipeline.core.conversation import attempt_key, contact_id
+from pipeline.core.webhook import MAX_BODY_BYTES
+from pipeline.ports import StoreDown
+from pipeline.roles.contact.role import ContactRole
+
+CARD = "tok_card_0001"
+CONTACT = contact_id(CARD, "tx1")
+KEYS = {f"the-key-of-the-{name}-front-end".encode(): who for name, who in FRONT_ENDS.items()}
+Ask = Callable[..., Awaitable[tuple[int, Any]]]
+
+
+def told(story: Callable[[World, ContactRole, Ask], Awaitable[None]], ringing: bool = True) -> World:
+    """Run ``story`` beside a worker that listens; one call rings unless told otherwise."""
+    world = World(MemoryContactStore())
+
+    async def run() -> None:
+        role = world.worker()
+        inbound = Inbound(role, KEYS)
+        server = CallbackServer(role, SECRET.encode(), "127.0.0.1", 0, world.clock, [inbound])
+        await server.start()
+        await role.customers([customer()])
+        await own(role)
+        if ringing:
+            await role.polled({0: [decision()]})
+            await until_done(role)
+        async with aiohttp.ClientSession() as session:
+
+            async def ask(method: str, path: str, who: str | None = "app", **more: Any) -> tuple[int, Any]:
+                headers = more.pop("headers", {})
+                if who:
+                    headers["Authorization"] = f"Bearer the-key-of-the-{who}-front-end"
+                url = f"http://127.0.0.1:{server.port}{path}"
+                async with session.request(method, url, headers=headers, **more) as response:
+                    json = response.content_type == "application/json"
+                    return response.status, await response.json() if json else await response.text()
+
+            await story(world, role, ask)
+        await until_done(role)
+        await server.stop()
+
+    asyncio.run(run())
+    return world
+
+
+def test_a_front_end_finds_the_open_conversation_and_its_yes_releases() -> None:
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        status, found = await ask("GET", f"/contacts/open?card={CARD}")
+        assert status == 200
+        assert (found["contact"], found["contacting_now"], found["channel"], found["attempt"]) == (
+            CONTACT, True, "voice", 1,
+        )  # fmt: skip
+        assert found["alerts"] == [{"id": "tx1", "amount": 123450, "currency": "CNY", "merchant": "Corner Shop"}]
+        assert await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "yes"}) == (200, {"outcome": "taken"})
+        assert await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "yes"}) == (200, {"outcome": "yes"})
+        assert await ask("GET", f"/contacts/open?card={CARD}") == (200, {"open": False})
+        late = await role.reported(world.provider.ended(attempt_key(CONTACT, 1), "completed", "1"))
+        assert late == "yes", "the call that went on meanwhile changes nothing more"
+
+    world = told(story)
+    assert world.log.commands() == ["hold", "release"]
+    (answer,) = world.log.values("answers")
+    assert (answer["channel"], answer["assurance"]) == ("app", "app")
+
+
+def test_an_answer_from_the_app_cancels_the_attempt_that_is_planned() -> None:
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        await role.reported(world.provider.ended(attempt_key(CONTACT, 1), "busy"))
+        await until_done(role)
+        assert (await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "no"}))[0] == 200
+        world.clock.pass_s(3600)
+        await until_done(role)
+
+    world = told(story)
+    assert world.log.commands() == ["hold", "block"]
+    assert len(world.provider.orders) == 1
+
+
+@pytest.mark.parametrize(("who", "released"), [("ivr", False), ("app", True), ("agent", True)])
+def test_only_whose_word_proves_enough_releases_what_people_have(who: str, released: bool) -> None:
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        await role.reported(world.provider.ended(attempt_key(CONTACT, 1), "hung_up"))
+        await until_done(role)
+        assert (await ask("POST", f"/contacts/{CONTACT}/answer", who, json={"answer": "yes"}))[0] == 200
+
+    assert told(story).log.commands() == (["hold", "release"] if released else ["hold"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "who", "more", "status"),
+    [
+        ("GET", f"/contacts/open?card={CARD}", None, {}, 401),
+        ("GET", f"/contacts/open?card={CARD}", "cleaning", {}, 401),
+        ("POST", f"/contacts/{CONTACT}/answer", None, {"json": {"answer": "yes"}}, 401),
+        ("POST", f"/contacts/{CONTACT}/answer", "app", {"json": {"answer": "yes"}, "headers": {"Origin": "x"}}, 403),
+        ("GET", "/contacts/open", "app", {}, 400),
+        ("GET", "/contacts/open?card=4111111111111111", "app", {}, 400),
+        ("POST", f"/contacts/{CONTACT}/answer", "app", {"data": b"{"}, 400),
+        ("POST", f"/contacts/{CONTACT}/answer", "app", {"json": {"answer": "maybe"}}, 400),
+        ("POST", f"/contacts/{CONTACT}/answer", "app", {"json": {"answer": "yes", "assurance": "agent"}}, 400),
+        ("POST", "/contacts/ct_0/answer", "app", {"json": {"answer": "yes"}}, 404),
+        ("POST", f"/contacts/{CONTACT}/answer", "app", {"data": b"x" * (MAX_BODY_BYTES + 1)}, 413),
+    ],
+)
+def test_what_is_not_allowed_or_not_understood_is_told_and_changes_nothing(
+    method: str, path: str, who: str | None, more: dict[str, Any], status: int
+) -> None:
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        assert (await ask(method, path, who, **more))[0] == status
+
+    world = told(story)
+    assert world.log.commands() == ["hold"]
+    assert world.log.values("answers") == []
+
+
+def test_while_the_store_is_away_the_front_end_is_asked_to_come_again() -> None:
+    class Down(MemoryContactStore):
+        async def look(self, asked: Any) -> Any:
+            raise StoreDown("away")
+
+        async def conversation(self, contact: str) -> Any:
+            raise StoreDown("away")
+
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        role._store = role._conversations._store = Down()
+        assert (await ask("GET", f"/contacts/open?card={CARD}"))[0] == 503
+        assert (await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "yes"}))[0] == 503
+
+    told(story, ringing=False)
