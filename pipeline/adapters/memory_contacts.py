@@ -172,6 +172,8 @@ class MemoryContactStore:
         if record is None:
             self.customers.pop(customer, None)
             self.note_keys.pop(customer, None)
+            for key in (f"c:{customer}", f"w:{customer}"):
+                self.notes.pop(key, None)
             return
         self.note_keys[customer] = tuple(notes)
         self.customers[customer] = record

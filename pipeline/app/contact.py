@@ -16,7 +16,7 @@ from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.app.channels import Bank, Carriers
 from pipeline.app.configuration import done_before, new_registry, ops_port, until
 from pipeline.core.dead_letters import dead_letter
-from pipeline.core.topics import ANSWERS, CUSTOMERS, DEAD_LETTERS, DECISIONS, Topic
+from pipeline.core.topics import ANSWERS, CARD_COMMAND_RESULTS, CUSTOMERS, DEAD_LETTERS, DECISIONS, Topic
 from pipeline.ports import Record
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.role import ContactRole, DeadLetters
@@ -51,7 +51,11 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
     await role.start()
     readers = [
         asyncio.create_task(GroupReader(settings, topic, "contact", handler).run(stop))
-        for topic, handler in ((CUSTOMERS, role.customers), (ANSWERS, role.answers))
+        for topic, handler in (
+            (CUSTOMERS, role.customers),
+            (ANSWERS, role.answers),
+            (CARD_COMMAND_RESULTS, role.results),
+        )
     ]
     await kafka_worker.start()
     await until(stop, readers)

@@ -48,7 +48,7 @@ def _protected(given: Any) -> Protected:
     elif isinstance(given, dict) and len(given) == 1:
         ((given, until),) = given.items()
         until = until.get("until") if isinstance(until, dict) else until
-    if given not in PROTECTIONS:
+    if not isinstance(given, str) or given not in PROTECTIONS:
         return Protected("unknown")
     return Protected(given, moment_ms(until) if isinstance(until, str) else None)
 

@@ -53,6 +53,12 @@ def noted(history: History, entry: Entry, keep_ms: int = KEEP_MS) -> History:
     return History(tuple(kept[-MAX_ENTRIES:]))
 
 
+def without_last(history: History, event: str) -> History:
+    """``history`` without the newest entry of ``event``."""
+    last = max((place for place, entry in enumerate(history.entries) if entry.event == event), default=None)
+    return History(tuple(entry for place, entry in enumerate(history.entries) if place != last))
+
+
 def encode(history: History) -> bytes:
     """Compact JSON: ``[[time_ms, class, channel, event, kind], …]``."""
     return _encoder.encode(history.entries)

@@ -79,12 +79,6 @@ def next_open(hours: Sequence[Hours], place: Place, from_ms: int) -> int | None:
     return None
 
 
-def holiday_name(place: Place, moment_ms: int) -> str | None:
-    """The public holiday it is at that instant in one of the possible zones."""
-    names = (_holiday(place, _local(moment_ms, zone).date()) for zone in place.zones)
-    return next((name for name in names if name), None)
-
-
 def day_over_ms(place: Place, moment_ms: int, days: int) -> int:
     """When the customer's calendar day of that instant and the ``days`` - 1 after it are over in all zones."""
     return max(_instant(_local(moment_ms, zone).date() + timedelta(days=days), time.min, zone) for zone in place.zones)

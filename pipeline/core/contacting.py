@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pipeline.core.conversation import (
     CALL_CLASS,
     OPEN,
+    Acknowledged,
     Alert,
     Answered,
     Barred,
@@ -25,6 +26,7 @@ from pipeline.core.conversation import (
     Raised,
     Refused,
     Silent,
+    SwitchSilent,
 )
 from pipeline.core.exemption import Exemption, exemption_after
 from pipeline.core.moments import rfc3339
@@ -139,9 +141,9 @@ def _hold_again(scene: Scene) -> Iterable[Effect]:
 
 def _release(scene: Scene) -> Iterable[Effect]:
     if not isinstance(scene.event, Answered):
-        yield _command(scene, "release", scene.after.alerts[0], "silence")
+        yield _command(scene, "release", scene.after.alerts[-1], "silence")
         return
-    command = _command(scene, "release", scene.after.alerts[0], "cardholder_yes")
+    command = _command(scene, "release", scene.after.alerts[-1], "cardholder_yes")  # another name for each release
     allowed = [exemption for alert in scene.after.alerts if (exemption := _exemption(alert, scene))]
     if allowed:
         command = replace(command, exemption=allowed[-1].told())
@@ -192,18 +194,24 @@ CLOSINGS = {"yes": "thanks_yes", "no": "thanks_no", "stop": "stopped", "agent": 
 
 def _close(scene: Scene) -> Iterable[Effect]:
     event = scene.event
-    assert isinstance(event, Answered)
-    part = CLOSINGS.get(event.word)
+    if isinstance(event, Answered):
+        attempt, part = event.attempt, CLOSINGS.get(event.word)
+    else:
+        attempt, part = scene.after.thanks, CLOSINGS["yes"]
     if part == "help" and scene.after.state not in OPEN:
         return  # there is nothing left to answer
-    if part and event.attempt and scene.after.attempts[event.attempt - 1].channel != "voice":
-        yield Close(event.attempt, part)
+    if part and attempt and scene.after.attempts[attempt - 1].channel != "voice":
+        yield Close(attempt, part)
 
 
 def _completed(scene: Scene) -> Iterable[Effect]:
-    """One for each alert that is settled now; for the first alert if all were settled before."""
-    reason = scene.after.state
-    for alert in _spoken(scene) or scene.after.alerts[:1]:
+    """One for each alert that is settled now, or whose release is over; for the first alert if there is none."""
+    event, reason = scene.event, str(scene.after.state)
+    spoken = _spoken(scene)
+    if isinstance(event, Acknowledged):
+        spoken = [alert for alert in scene.after.alerts if alert.verdict == "genuine"]
+        reason = reason if event.done else "superseded"
+    for alert in spoken or scene.after.alerts[:1]:
         yield _step(scene, "completed", alert.id, reason=reason)
 
 
@@ -218,6 +226,8 @@ def why_escalated(scene: Scene) -> str:
             return {"no": "no_after_yes", "yes": "yes_unproven"}.get(word, f"answer_{word}")
         case Silent():
             return "no_answer"
+        case SwitchSilent():
+            return "switch_silent"
     return "calls_used_up" if scene.before.state == "planned" else "provider_silent"
 
 

@@ -12,8 +12,10 @@ import msgspec
 
 from pipeline.core.records import AnswerWord, Assurance
 
-State = Literal["planned", "sending", "ringing", "unknown", "escalated", "released", "blocked", "expired", "cancelled"]
-OPEN: frozenset[State] = frozenset({"planned", "sending", "ringing", "unknown", "escalated"})
+State = Literal[
+    "planned", "sending", "ringing", "unknown", "escalated", "released", "blocked", "expired", "cancelled", "releasing"
+]
+OPEN: frozenset[State] = frozenset({"planned", "sending", "ringing", "unknown", "escalated", "releasing"})
 Channel = Literal["voice", "sms", "email", "push", "wechat", "webhook"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 CALL_CLASS = "fraud"
@@ -58,7 +60,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """``rung``: where on the plan's ladder it stands; ``tries``: attempts there for the present question; ``asks``: how
-    often the provider was asked about the present attempt; ``source_ms``: log timestamp of the first alert's transaction; ``held_ms``: when a hold was first commanded;
+    often the provider was asked about the present attempt; ``source_ms``: log timestamp of the first alert's transaction; ``held_ms``: when a hold was first commanded; ``thanks``: the attempt to thank for when the card is released;
     ``due_ms``: when somebody must look at it next; ``proof``: hash of its dossier's last entry."""
 
     id: str
@@ -72,6 +74,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     asks: int = 0
     source_ms: int = 0
     held_ms: int | None = None
+    thanks: int | None = None
     due_ms: int | None = None
     proof: str = ""
 
@@ -152,6 +155,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How long people have before the conversation expires. The hold stays."""
     patience_s: float
     """How long a question may wait for its hour, before people take over."""
+    acknowledge_s: float
+    """How long the switch has to acknowledge a release; 0: it acknowledges nothing, and is not waited for."""
     exempt_s: float
     """How long the payment that a YES confirmed may be repeated without a new question."""
     keep_s: float
@@ -160,6 +165,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How long, after its last entry, what was done and why is kept for complaints and regulators."""
     on_silence: tuple[OnSilence, ...] = ()
     """The first that holds; people, where none does."""
+
+    def rung(self, number: int) -> Rung:
+        """The rung of this number. A conversation that began under a longer ladder stands on the last."""
+        return self.ladder[min(number, len(self.ladder) - 1)]
 
 
 class Raised(msgspec.Struct, frozen=True):
@@ -265,7 +274,18 @@ class Answered(msgspec.Struct, frozen=True):
     ours: bool = True
     """False: it came by the answers topic and stands there already."""
     trusted: bool = True
-    """False: the number is new or its SIM was changed: whoever says yes here may not be the customer."""
+    """False: the number is new, or no longer the customer's, or it is not clear which question this answers: a yes of
+    these releases nothing."""
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """The switch has answered the release. ``done`` False: a later command had already come."""
+
+    done: bool
+
+
+class SwitchSilent(msgspec.Struct, frozen=True):
+    """The switch has had its time to acknowledge the release."""
 
 
 class HandOverEnded(msgspec.Struct, frozen=True):
@@ -288,6 +308,8 @@ Event = (
     | Ended
     | Answered
     | HandOverEnded
+    | Acknowledged
+    | SwitchSilent
 )
 
 
@@ -298,6 +320,12 @@ def contact_id(card: str, transaction: str) -> str:
 
 def attempt_key(contact: str, attempt: int) -> str:
     return f"{contact}:{ASKING}:{attempt}"
+
+
+def contact_of_release(command: str) -> str | None:
+    """The conversation that gave the command of this id, if it is a release of ours."""
+    contact, _, rest = command.partition(":")
+    return contact if contact.startswith("ct_") and rest.startswith("release:") else None
 
 
 def closing_key(contact: str, attempt: int) -> str:

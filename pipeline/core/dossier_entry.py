@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pipeline.core.contacting import Effect
 from pipeline.core.conversation import (
     Absent,
+    Acknowledged,
     Answered,
     Barred,
     Claimed,
@@ -27,6 +28,7 @@ from pipeline.core.conversation import (
     Refused,
     Silent,
     StillRinging,
+    SwitchSilent,
     TimedOut,
     Unasked,
 )
@@ -51,6 +53,8 @@ NAMES: Mapping[type, str] = {
     Ended: "ended",
     Answered: "answered",
     HandOverEnded: "hand_over_ended",
+    Acknowledged: "acknowledged",
+    SwitchSilent: "switch_silent",
 }
 """What an event is called in a dossier."""
 NOT_TOLD = frozenset({"type", "alert", "address", "rung", "until_ms", "ours"})

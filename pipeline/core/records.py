@@ -3,7 +3,7 @@
 All are JSON objects; unknown fields are ignored, times are RFC 3339 with a zone, money is in minor units.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -82,6 +82,15 @@ class CardCommand(msgspec.Struct, omit_defaults=True, kw_only=True):
     exemption: dict[str, Any] | None = None
 
 
+class CardCommandResult(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``card-command-results`` (key card): what the switch did about the command ``id``. ``done`` False: a
+    later command had come before it."""
+
+    id: str
+    done: bool
+    time: str
+
+
 class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Record of ``contacts`` (key customer): one step of one conversation. ``subject`` is {"alert": transaction id}."""
 
@@ -106,7 +115,7 @@ class Answer(msgspec.Struct, omit_defaults=True, kw_only=True):
     channel: str
     assurance: Assurance
     time: str
-    attempt: int | None = None
+    attempt: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):

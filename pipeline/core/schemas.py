@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 
 from pipeline.core.decision import Decision
-from pipeline.core.records import Answer, CardCommand, ContactStep, Customer, DeadLetter, Label
+from pipeline.core.records import Answer, CardCommand, CardCommandResult, ContactStep, Customer, DeadLetter, Label
 from pipeline.core.topics import (
     ANSWERS,
+    CARD_COMMAND_RESULTS,
     CARD_COMMANDS,
     CONTACTS,
     CUSTOMERS,
@@ -24,6 +25,7 @@ TYPES: dict[Topic, type[msgspec.Struct]] = {
     DECISIONS: Decision,
     LABELS: Label,
     CARD_COMMANDS: CardCommand,
+    CARD_COMMAND_RESULTS: CardCommandResult,
     CUSTOMERS: Customer,
     CONTACTS: ContactStep,
     ANSWERS: Answer,

@@ -15,7 +15,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 HEADER = "X-Twilio-Signature"
 FIRST_NAME = "AccountSid"
@@ -42,16 +42,6 @@ def verify_form(token: str, urls: Iterable[str], params: Params, given: str) -> 
     that was ordered)."""
     expected = [signature(token, written, params) for url in urls for written in _with_and_without_port(url)]
     _one_of(expected, given)
-
-
-def verify_body(token: str, urls: Sequence[str], body: bytes, given: str) -> None:
-    """As `verify_form`, for a body that is no form: its SHA-256 must stand in the address, which is signed alone."""
-    digest = hashlib.sha256(body).hexdigest()
-    for url in urls:
-        named = dict(parse_qsl(urlsplit(url).query)).get("bodySHA256", "")
-        if not hmac.compare_digest(digest.encode(), named.lower().encode()):
-            raise NotSigned("bodySHA256 is missing or is not this body's")
-    verify_form(token, urls, (), given)
 
 
 def _one_of(expected: Iterable[str], given: str) -> None:

@@ -16,7 +16,8 @@ or pressed a wrong key goes to people. Past the last rung the plan's rule for si
 alert that no provider ever took a question about was not met with silence and goes to people.
 
 YES releases the card once every alert is covered by a yes; alerts that joined after the attempt was sent cause a new
-question first. (A yes to an earlier attempt settles its alerts and leaves the present attempt alone.) NO blocks at
+question first. Where the switch acknowledges commands the conversation is *releasing* until it has, and only then is the
+customer thanked and told to try again; a switch that says nothing in time is people's to look after. (A yes to an earlier attempt settles its alerts and leaves the present attempt alone.) NO blocks at
 once, while it is open. LATER asks again after a while. Everything else ends with people: *escalated*, where the hold stays.
 
 Late, double and contradictory reports. A report about an earlier attempt than the present one is ignored, unless it is
@@ -36,10 +37,11 @@ from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from pipeline.core.contacting import Effect, EffectName, Scene, carried_out
+from pipeline.core.contacting import Effect, Scene, carried_out
 from pipeline.core.conversation import (
     OPEN,
     Absent,
+    Acknowledged,
     Alert,
     Answered,
     Attempt,
@@ -56,119 +58,12 @@ from pipeline.core.conversation import (
     Raised,
     Refused,
     Silent,
-    State,
     StillRinging,
+    SwitchSilent,
     TimedOut,
     Unasked,
 )
-
-Symbol = Literal[
-    "alert", "alert_no_call", "notice", "exempt", "claim", "deferred", "capped", "barred", "accepted", "delivered", "timed_out",
-    "still_ringing", "absent", "unasked", "asks_over", "retry", "next_rung", "gave_up", "silence_releases",
-    "silence_keeps", "unclear", "yes", "yes_some", "yes_earlier", "yes_unproven", "no", "no_after_yes", "later", "other",
-    "hand_over_ended",
-    "repeated_alert", "repeated_answer", "stale_attempt", "unknown_attempt",
-]  # fmt: skip
-"""What an event means to a conversation. The last line's are in no row of the table: always refused."""
-
-Row = tuple[State, tuple[EffectName, ...]]
-
-_ANSWERS: dict[Symbol, Row] = {
-    "yes": ("released", ("answer", "answered", "release", "labels", "completed", "close")),
-    "yes_unproven": ("escalated", ("answer", "answered", "escalated")),
-    "no": ("blocked", ("answer", "answered", "block", "labels", "completed", "close")),
-    "later": ("planned", ("answer", "answered", "planned_again")),
-    "other": ("escalated", ("answer", "answered", "escalated", "close")),
-}
-_NO_ANSWER: dict[Symbol, Row] = {
-    "retry": ("planned", ("failed", "planned_again")),
-    "next_rung": ("planned", ("failed", "planned_again")),
-    "gave_up": ("escalated", ("failed", "escalated")),
-    "silence_releases": ("released", ("failed", "release", "completed")),
-    "silence_keeps": ("expired", ("failed", "expired")),
-    "unclear": ("escalated", ("failed", "escalated")),
-    "asks_over": ("escalated", ("escalated",)),
-}
-_IN_DOUBT: dict[Symbol, Row] = {
-    "accepted": ("ringing", ("accepted",)),
-    "delivered": ("ringing", ("accepted", "delivered")),
-    "still_ringing": ("ringing", ("accepted",)),
-    "absent": ("sending", ("sending", "call")),
-    "unasked": ("unknown", ("unknown",)),
-    **_NO_ANSWER,
-}
-
-TRANSITIONS: Mapping[State, Mapping[Symbol, Row]] = {
-    "planned": {
-        "alert": ("planned", ("command", "planned")),
-        "alert_no_call": ("escalated", ("command", "planned", "escalated")),
-        "notice": ("cancelled", ("cancelled",)),
-        "exempt": ("cancelled", ("cancelled",)),
-        "claim": ("sending", ("sending", "call")),
-        "deferred": ("planned", ("deferred",)),
-        "capped": ("escalated", ("escalated",)),
-        "barred": ("escalated", ("escalated",)),
-        "yes_some": ("planned", ("answer", "answered", "labels", "planned_again")),
-        "yes_earlier": ("planned", ("answer", "answered", "labels")),
-        **_ANSWERS,
-    },
-    "sending": {
-        "alert": ("sending", ("command", "planned")),
-        "alert_no_call": ("sending", ("command", "planned")),
-        "timed_out": ("unknown", ("unknown",)),
-        "yes_some": ("planned", ("answer", "answered", "labels", "planned_again")),
-        "yes_earlier": ("sending", ("answer", "answered", "labels")),
-        **_IN_DOUBT,
-        **_ANSWERS,
-    },
-    "unknown": {
-        "alert": ("unknown", ("command", "planned")),
-        "alert_no_call": ("unknown", ("command", "planned")),
-        "yes_some": ("planned", ("answer", "answered", "labels", "planned_again")),
-        "yes_earlier": ("unknown", ("answer", "answered", "labels")),
-        **_IN_DOUBT,
-        **_ANSWERS,
-    },
-    "ringing": {
-        "alert": ("ringing", ("command", "planned")),
-        "alert_no_call": ("ringing", ("command", "planned")),
-        "delivered": ("ringing", ("delivered",)),
-        "still_ringing": ("ringing", ()),
-        "unasked": ("ringing", ()),
-        **_NO_ANSWER,
-        "yes_some": ("planned", ("answer", "answered", "labels", "planned_again")),
-        "yes_earlier": ("ringing", ("answer", "answered", "labels")),
-        **_ANSWERS,
-    },
-    "escalated": {
-        "alert": ("escalated", ("command", "planned", "escalated")),
-        "alert_no_call": ("escalated", ("command", "planned", "escalated")),
-        "yes": _ANSWERS["yes"],
-        "yes_some": ("escalated", ("answer", "answered", "labels")),
-        "yes_earlier": ("escalated", ("answer", "answered", "labels")),
-        "yes_unproven": ("escalated", ("answer", "answered")),
-        "no": _ANSWERS["no"],
-        "later": ("escalated", ("answer", "answered")),
-        "other": ("escalated", ("answer", "answered")),
-        "hand_over_ended": ("expired", ("expired",)),
-    },
-    "released": {
-        "no_after_yes": ("escalated", ("hold_again", "answer", "answered", "escalated")),
-        "other": ("released", ("answer", "answered", "close")),
-    },
-    "blocked": {"other": ("blocked", ("answer", "answered", "close"))},
-    "expired": {"no": _ANSWERS["no"], "other": ("expired", ("answer", "answered", "close"))},
-    "cancelled": {},
-}
-
-ON_DUE: Mapping[State, Literal["claim", "ask", "end_hand_over"]] = {
-    "planned": "claim",
-    "sending": "ask",
-    "unknown": "ask",
-    "ringing": "ask",
-    "escalated": "end_hand_over",
-}
-"""What a worker does with a conversation whose time has come."""
+from pipeline.core.verification_table import TRANSITIONS, Symbol
 
 RETRIED = frozenset({"busy", "no_answer", "failed", "lost", "refused"})
 """Ends after which another attempt on the same channel may help."""
@@ -222,6 +117,10 @@ def meaning(conversation: Conversation, event: Event, plan: Plan) -> Symbol:
             return "barred"
         case HandOverEnded():
             return "hand_over_ended"
+        case Acknowledged(done=done):
+            return "acknowledged" if done else "superseded"
+        case SwitchSilent():
+            return "switch_silent"
         case Answered():
             return _meaning_of_answer(conversation, event, plan)
     if event.attempt != conversation.attempt:
@@ -254,7 +153,7 @@ def meaning(conversation: Conversation, event: Event, plan: Plan) -> Symbol:
 
 
 def _again(conversation: Conversation, plan: Plan) -> Symbol:
-    if conversation.tries < plan.ladder[conversation.rung].tries:
+    if conversation.tries < plan.rung(conversation.rung).tries:
         return "retry"
     return _onward(conversation, plan, _silence(conversation, plan))
 
@@ -287,14 +186,14 @@ def _meaning_of_answer(conversation: Conversation, answer: Answered, plan: Plan)
     if answer.attempt and conversation.attempts[answer.attempt - 1].heard == (answer.word, answer.assurance):
         return "repeated_answer"
     if answer.word == "no":
-        return "no_after_yes" if conversation.state == "released" else "no"
+        return "no_after_yes" if conversation.state in ("releasing", "released") else "no"
     if answer.word != "yes":
         return "later" if answer.word == "later" and conversation.attempt < plan.attempts else "other"
     if answer.assurance not in PROVEN and (conversation.state == "escalated" or not answer.trusted):
         return "yes_unproven"
     covered = answered_for(conversation, answer)
     if covered.issuperset(conversation.unsettled):
-        return "yes"
+        return "yes_told" if plan.acknowledge_s else "yes"
     return "yes_some" if answer.attempt == conversation.attempt else "yes_earlier"
 
 
@@ -316,7 +215,7 @@ def _noted(conversation: Conversation, symbol: Symbol, event: Event, now_ms: int
                 held = now_ms
             return replace(conversation, alerts=(*conversation.alerts, alert), held_ms=held)
         case Claimed(rung=rung, address=address, sender=sender) if symbol == "claim":
-            channel = plan.ladder[rung].channel
+            channel = plan.rung(rung).channel
             attempt = Attempt(covers=conversation.unsettled, channel=channel, address=address, sender=sender)
             attempts = (*conversation.attempts, attempt)
             tries = conversation.tries + 1 if rung == conversation.rung else 1
@@ -327,10 +226,12 @@ def _noted(conversation: Conversation, symbol: Symbol, event: Event, now_ms: int
         case Absent() | Unasked():
             return replace(conversation, asks=conversation.asks + 1)
         case Answered():
-            settles = symbol in ("yes", "yes_some", "yes_earlier", "no")
+            settles = symbol in ("yes", "yes_told", "yes_some", "yes_earlier", "no")
             alerts = _settled(conversation, event) if settles else conversation.alerts
             tries = 0 if symbol in ("later", "yes_some") else conversation.tries
-            return replace(conversation, alerts=alerts, attempts=_heard(conversation, event), tries=tries)
+            thanks = event.attempt if symbol == "yes_told" else conversation.thanks
+            heard = _heard(conversation, event)
+            return replace(conversation, alerts=alerts, attempts=heard, tries=tries, thanks=thanks)
     return conversation
 
 
@@ -377,6 +278,7 @@ def _due(
         "next_rung": 0.0,
         "later": plan.later_s,
         "yes_some": 0.0,
+        "yes_told": plan.acknowledge_s,
         "accepted": asked_s,
         "delivered": asked_s,
         "timed_out": asked_s if after.attempts and after.by_message else plan.ask_again_s,
@@ -385,6 +287,8 @@ def _due(
     }.get(symbol)
     if after.state == "escalated":
         wait_s = None if before.state == "escalated" else plan.hand_over_s
+    if before.state == "releasing" and symbol == "alert":
+        wait_s = 0.0
     if wait_s is None:
         return now_ms if before.due_ms is None else before.due_ms
     return now_ms + round(wait_s * 1000)
@@ -392,7 +296,7 @@ def _due(
 
 def _answer_s(conversation: Conversation, plan: Plan) -> float:
     """How long the answer to the present attempt may take."""
-    return plan.ladder[conversation.rung].wait_s if conversation.by_message else plan.ring_s + plan.answer_grace_s
+    return plan.rung(conversation.rung).wait_s if conversation.by_message else plan.ring_s + plan.answer_grace_s
 
 
 def _back_off(conversation: Conversation, plan: Plan) -> float:

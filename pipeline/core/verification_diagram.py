@@ -1,7 +1,7 @@
 """The verification table as a picture: what the manuals show is what the machine does."""
 
 from pipeline.core.conversation import OPEN
-from pipeline.core.verification import TRANSITIONS
+from pipeline.core.verification_table import TRANSITIONS
 
 
 def mermaid() -> str:

@@ -86,6 +86,9 @@ def environment(places: Places, bootstrap: str, redis_url: str) -> dict[str, str
         f"{PREFIX}DESK_PORT": str(places.desk_port),
         f"{PREFIX}DESK_PHONE_URL": f"http://127.0.0.1:{places.phone_port}",
         f"{PREFIX}VOICE_URL": f"http://127.0.0.1:{places.phone_port}",
+        f"{PREFIX}SMS_VIA": "webhook",
+        f"{PREFIX}WEBHOOK_URL": f"http://127.0.0.1:{places.phone_port}/v1/messages",
+        f"{PREFIX}WEBHOOK_SECRET_FILE": keys[f"{PREFIX}CALLBACK_SECRET_FILE"],
         f"{PREFIX}CALLBACK_PORT": str(places.callback_port),
         f"{PREFIX}CONTACT_PROFILE": "demo",
     }

@@ -65,6 +65,7 @@ def roles(places: Places) -> Iterator[tuple[str, list[str]]]:
         "--state-dir", str(places.directory / "telephony"),
         "--callback-secret-file", str(places.directory / "callback_secret.secret"),
         "--api-key-file", str(places.directory / "voice_key.secret"),
+        "--callback-url", f"http://127.0.0.1:{places.callback_port}/callbacks",
         "--behaviour", "interactive",
     ]  # fmt: skip
     for role in ROLES:

@@ -36,7 +36,8 @@ class Teller:
         self.say(f"logs, state and process ids: {places.directory}")
         self._put(
             f"\n  Open {desk} - the first alert comes within a minute.\n"
-            "  Beside the alerts a telephone rings: answer YES or NO, and see the card released or blocked.\n"
+            "  Beside the alerts a telephone gets a text, and rings if nobody replies: answer YES or NO, and see the\n"
+            "  card released or blocked.\n"
             f"  中文界面：{desk}/?lang=zh-CN\n"
             "  Ctrl-C ends everything.\n\n"
         )

@@ -20,7 +20,7 @@ from pipeline.core.decision import (
     Outcome,
 )
 from pipeline.core.first_wins import FirstWins
-from pipeline.core.records import CardCommand, ContactStep
+from pipeline.core.records import CardCommand, CardCommandResult, ContactStep
 from pipeline.core.topics import CARD_COMMAND_RESULTS, CARD_COMMANDS, CONTACTS, DECISIONS
 from pipeline.desk.counting import Counting
 from pipeline.ports import Record
@@ -74,13 +74,6 @@ class Story(NamedTuple):
     revision: int = 0
 
 
-class CommandResult(msgspec.Struct):
-    """Record of ``card-command-results``: the switch's answer to one command."""
-
-    id: str
-    done: bool
-
-
 class Projection:
     """Feed it records with the ``apply_…`` methods; each ignores what it can't use and counts it in ``unusable``."""
 
@@ -98,7 +91,7 @@ class Projection:
         self._decode_decision = msgspec.json.Decoder(Decision).decode
         self._decode_step = msgspec.json.Decoder(ContactStep).decode
         self._decode_command = msgspec.json.Decoder(CardCommand).decode
-        self._decode_result = msgspec.json.Decoder(CommandResult).decode
+        self._decode_result = msgspec.json.Decoder(CardCommandResult).decode
 
     # what comes in
 

@@ -177,7 +177,10 @@ class Wording:
             return self.text[f"answer_{step.answer}"]
         if step.step == "failed" and step.reason is not None:
             return self.text.get(f"failed_{step.reason}", self.text["step_failed"])
-        return self.text[f"step_{step.step}"]
+        words = self.text[f"step_{step.step}"]
+        if step.channel in (None, "voice"):
+            return words
+        return self.text.get(f"step_{step.step}_message", words)
 
     def _command(self, told: ToldCommand) -> Moment:
         command = told.command

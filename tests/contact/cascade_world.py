@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from contact_world import CONFIG, Read, SetClock, World, customer, decision, own, until_done
+from contact_world import CONFIG, Read, SetClock, World, customer, decision, own, until_done, with_ladder
 
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import Answered, Conversation, attempt_key, contact_id, decode
@@ -47,13 +47,15 @@ DAYTIME = 'start = "08:00"\nend = "22:00"'
 SMALL_DOUBTS = '[[silence]]\nclasses = ["fraud"]\nthen = "release"\nbelow_score = 0.2\nsource = "the test"\n\n'
 
 
-def cascade_config(path: Path, cap: str = "") -> Path:
-    """The product's configuration with this ladder in its ``demo`` profile, and daytime only; ``cap``: more TOML."""
+def cascade_config(path: Path, cap: str = "", acknowledge_s: float = 0.0) -> Path:
+    """The product's configuration with this ladder in its ``demo`` profile, and daytime only; ``cap``: more TOML;
+    ``acknowledge_s``: how long the switch has to acknowledge a release."""
     (path / "contact").mkdir(parents=True)
     (path / "messages").symlink_to(CONFIG / "messages", target_is_directory=True)
     text = (CONFIG / "contact" / "demo.toml").read_text(encoding="utf-8")
-    text = re.sub(r'\[\[ladder\]\]\nchannel = "voice"\ntries = 2\n', LADDER, text)
+    text = with_ladder(text, LADDER)
     text = text.replace('start = "00:00"\nend = "24:00"', DAYTIME)
+    text = re.sub(r"(?m)^acknowledge_s = [\d.]+", f"acknowledge_s = {acknowledge_s}", text)
     text = re.sub(r"(?m)^(GB|US) = .*\n", "", text)  # daytime in all of these at once there is none
     text = text.replace("[[silence]]", SMALL_DOUBTS + "[[silence]]", 1)
     (path / "contact" / "demo.toml").write_text(text + cap, encoding="utf-8")
@@ -145,6 +147,7 @@ class Cascade:
         self.state_before = "—"
         self.steps_before = 0
         self.offset = 0
+        self.messages = 0
         self.ended: CallReport | None = None
 
     async def begin(self) -> None:
@@ -221,7 +224,9 @@ class Cascade:
         await self.role.reported(self.ended)
 
     async def do_reply(self, word: str) -> None:
-        await self.role.replied("sms", MOBILE, word, "m1")
+        """A text message with this word; ``=`` before it: the last message delivered once more."""
+        self.messages += not word.startswith("=")
+        await self.role.replied("sms", MOBILE, word.removeprefix("="), f"m{self.messages}")
 
     async def do_receipt(self, word: str) -> None:
         """What the text message's carrier says of it."""
@@ -236,6 +241,12 @@ class Cascade:
         said, _, attempt = word.partition(" ")
         number = int(attempt) if attempt else None
         await self.role.answered(self.contact, Answered(said, "agent", "agent", number))  # type: ignore[arg-type]
+
+    async def do_switch(self, word: str) -> None:
+        """The switch's answer to the last release: ``done`` or ``late``."""
+        release = [value for value in self.world.log.values("card-commands") if value["command"] == "release"][-1]
+        result = {"id": release["id"], "done": word == "done", "time": "2026-03-02T02:00:00Z"}
+        await self.role.results([Read(msgspec.json.encode(result), CARD.encode())])
 
     async def do_texts(self, word: str) -> None:
         self.texts.trouble = word

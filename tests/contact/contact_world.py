@@ -1,6 +1,11 @@
 """Doubles for the contact role: a log in memory, a clock that is set, records as the topics carry them."""
 
 import asyncio
+import atexit
+import functools
+import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +26,33 @@ SECRET = "a-call-back-secret-of-tests"
 API_KEY = "an-api-key-of-the-tests"
 CONFIG = Path(__file__).parents[2] / "config"
 PHONE = "+8613800138042"
+CALLS = """
+[[ladder]]
+channel = "voice"
+tries = 2
+"""
+"""A ladder of calls alone."""
+
+
+def with_ladder(profile: str, ladder: str) -> str:
+    """The text of a contact profile with another ladder."""
+    ladder = ladder.strip() + "\n"
+    changed, found = re.subn(r"(?s)\[\[ladder\]\].*?(?=\n\[profile\])", lambda _: ladder, profile)
+    assert found == 1, "the profile has a ladder, and [profile] after it"
+    return changed
+
+
+@functools.cache
+def calls_only() -> Path:
+    """The product's configuration, less the text message before the calls of its ``demo`` profile. Read it only: it is
+    the same for every test of this process."""
+    directory = Path(tempfile.mkdtemp(prefix="cardwatch-tests-"))
+    atexit.register(shutil.rmtree, directory)
+    config = Path(shutil.copytree(CONFIG, directory / "config"))
+    profile = config / "contact" / "demo.toml"
+    text = with_ladder(profile.read_text(encoding="utf-8"), CALLS)
+    profile.write_text(re.sub(r"(?m)^acknowledge_s = [\d.]+", "acknowledge_s = 0.0", text), encoding="utf-8")
+    return config
 
 
 @dataclass
@@ -171,7 +203,7 @@ class World:
     clock: Any = field(default_factory=SetClock)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     dead: list[tuple[str, str]] = field(default_factory=list)
-    config: Path = CONFIG
+    config: Path = field(default_factory=calls_only)
     messages: dict[str, Any] = field(default_factory=dict)
 
     def worker(self) -> ContactRole:
@@ -195,8 +227,8 @@ class World:
         return self.registry.get_sample_value(f"cardwatch_{name}", labels) or 0.0
 
 
-def settings(config: Path = CONFIG, **more: Any) -> ContactSettings:
-    return ContactSettings(callback_secret=SECRET, callback_port=0, config_dir=config, **more)
+def settings(config: Path | None = None, **more: Any) -> ContactSettings:
+    return ContactSettings(callback_secret=SECRET, callback_port=0, config_dir=config or calls_only(), **more)
 
 
 class Group:

@@ -4,7 +4,7 @@ import pytest
 from channel_world import KEY, Api, order, sent, unreached
 from contact_world import SetClock
 
-from pipeline.adapters.channels.push import MAX_TTL_S, PushChannel, message_of, static_token
+from pipeline.adapters.channels.push import MAX_TTL_S, PushChannel, message_of, renewed_token
 from pipeline.ports import CallAccepted, CallRefused, CallUnknown
 
 TAKEN = {"name": "projects/bank-app/messages/0:1500415314455276%31bd1c9631bd1c96"}
@@ -12,7 +12,7 @@ ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 
 
 def channel(url: str) -> PushChannel:
-    return PushChannel("bank-app", static_token("tok-1"), SetClock(1000.0), url)
+    return PushChannel("bank-app", renewed_token(lambda: "tok-1"), SetClock(1000.0), url)
 
 
 def error(status: int, code: str) -> tuple[int, object]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from contact_world import CONFIG, PHONE, World, customer, decision, own, until_done
+from contact_world import PHONE, World, calls_only, customer, decision, own, until_done
 from redis.asyncio import Redis
 
 from pipeline.adapters.redis.connection import connect
@@ -51,7 +51,7 @@ class Installation:
         environment = {
             "CARDWATCH_REDIS_URL": self.url,
             "CARDWATCH_TOPIC_PREFIX": self.prefix,
-            "CARDWATCH_CONFIG_DIR": str(CONFIG),
+            "CARDWATCH_CONFIG_DIR": str(calls_only()),
         }
         return CliRunner().invoke(main, ["contact", *words], env=environment | more)
 
@@ -74,7 +74,7 @@ def test_explain_reads_customer_and_histories_and_shows_no_number(there: Install
 
 
 def test_explain_counts_what_the_store_remembers(there: Installation, tmp_path: Path) -> None:
-    config = Path(shutil.copytree(CONFIG, tmp_path / "config"))
+    config = Path(shutil.copytree(calls_only(), tmp_path / "config"))
     cap = 'classes = ["fraud"]\nlimit = 6\ndays = 1\nof = "number"\ncounts = ["dial"]\nsource = "a test"'
     with (config / "contact" / "demo.toml").open("a") as profile:
         profile.write(f"\n[[cap]]\n{cap}\n")

@@ -37,8 +37,8 @@ def test_the_language_nearest_to_the_wanted_one_is_chosen() -> None:
         ("asks = 5", "askz = 5", r"demo.toml:\d+: Object contains unknown field `askz`|missing"),
         ("asks = 5", "asks =", r"demo.toml:\d+: not TOML"),
         ('channel = "voice"\ntries = 2', 'channel = "pigeon"', r"demo.toml:\d+: Invalid enum value 'pigeon'"),
-        ('channel = "voice"\ntries = 2', 'channel = "sms"', r"demo.toml:\d+: rung 1: give wait_s"),
-        ('channel = "voice"\ntries = 2', 'channel = "voice"\ntries = 0', r"demo.toml:\d+: rung 1: tries must be above"),
+        ('channel = "sms"\nwait_s = 20.0', 'channel = "sms"', r"demo.toml:\d+: rung 1: give wait_s"),
+        ('channel = "voice"\ntries = 2', 'channel = "voice"\ntries = 0', r"demo.toml:\d+: rung 2: tries must be above"),
         ('then = "agent"', 'then = "hope"', r"demo.toml:\d+"),
     ],
 )

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from contact_world import API_KEY, SECRET, World, customer, decision, own, settings
+from contact_world import API_KEY, SECRET, World, customer, decision, own, settings, with_ladder
 
 from pipeline.adapters.channels.voice import VoiceProvider
+from pipeline.adapters.channels.webhook import WebhookChannel
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.http.callbacks import serve
 from pipeline.adapters.redis.connection import connect
@@ -26,6 +27,7 @@ attempts = 6
 later_s = 60.0
 patience_s = 3600.0
 exempt_s = 60.0
+acknowledge_s = 0.0
 lease_s = 1.0
 asks = 3
 ask_again_s = 0.02
@@ -34,6 +36,14 @@ keep_s = 3600.0
 [[ladder]]
 channel = "voice"
 tries = 2
+"""
+TEXT_FIRST = """
+[[ladder]]
+channel = "sms"
+wait_s = 0.2
+
+[[ladder]]
+channel = "voice"
 """
 DEMO = (Path(__file__).parents[2] / "config" / "contact" / "demo.toml").read_text(encoding="utf-8")
 POLICY = DEMO[DEMO.index("[profile]") :]
@@ -66,9 +76,13 @@ async def installation(behaviour: str, server: EmbeddedStore, config: Path) -> A
         world = World(RedisContactStore(client, f"{config.parent.name}-"), clock=SystemClock(), config=config)
         world.provider = VoiceProvider(telephony.url, API_KEY, "", timeout_s=0.3)
         await world.provider.start()
+        texts = WebhookChannel(f"{telephony.url}/v1/messages", SECRET.encode(), world.clock)
+        world.messages["sms"] = texts
+        await texts.start()
         role = world.worker()
         callbacks = await serve(role, settings(config), world.clock)
         world.provider._callback_url = f"http://127.0.0.1:{callbacks.port}/callbacks/voice"
+        telephony.messages._callback_url = f"http://127.0.0.1:{callbacks.port}/callbacks"
         await role.start()
         await role.customers([customer()])
         await own(role)
@@ -76,6 +90,7 @@ async def installation(behaviour: str, server: EmbeddedStore, config: Path) -> A
         yield world, telephony
         await role.stop()
         await callbacks.stop()
+        await texts.stop()
         await world.provider.stop()
     await telephony.stop()
 
@@ -117,6 +132,27 @@ def test_a_call_ends_as_the_customer_behaves(
     assert world.log.commands() == commands
     assert [label["fraud"] for label in world.log.values("labels")] == labels
     assert rings_per_key(record) == [1] * calls
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "last", "commands", "rings"),
+    [
+        ("yes", "completed", ["hold", "release"], 0),
+        ("no", "completed", ["hold", "block"], 0),
+        ("hang_up", "escalated", ["hold"], 1),
+    ],
+)
+def test_a_text_is_answered_or_a_call_follows(
+    behaviour: str, last: str, commands: list[str], rings: int, server: EmbeddedStore, config: Path
+) -> None:
+    profile = config / "contact" / "demo.toml"
+    profile.write_text(with_ladder(profile.read_text(), TEXT_FIRST))
+    world, record = ended(behaviour, server, config, last)
+    assert world.log.commands() == commands
+    assert len(rings_per_key(record)) == rings
+    assert "delivered" in world.log.steps()
+    written = [line["text"] for line in record if line["event"] == "reply"]
+    assert written == ([] if rings else [behaviour.upper()])
 
 
 def test_neither_record_nor_topics_hold_the_number(server: EmbeddedStore, config: Path) -> None:

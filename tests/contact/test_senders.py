@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from channel_world import Api, order, run, serving
-from contact_world import CONFIG, SetClock, World, customer, decision, own, until_done
+from contact_world import SetClock, World, calls_only, customer, decision, own, until_done
 from message_centre import QUERY, Bank, Centre, bound
 from twilio_mock import ACCOUNT, BANK, PUBLIC, TOKEN, TwilioMock
 
@@ -27,7 +27,7 @@ CALL = CallOrder("ct_1:1:1", "+8613800138042", "en", "Was it you?", "Call us", "
 
 @pytest.mark.parametrize(("line", "sender"), [("", ""), (f'sender = "{OTHER}"', OTHER)])
 def test_the_profiles_sender_is_in_the_order_and_stays_with_the_attempt(line: str, sender: str, tmp_path: Path) -> None:
-    config = Path(shutil.copytree(CONFIG, tmp_path / "config"))
+    config = Path(shutil.copytree(calls_only(), tmp_path / "config"))
     profile = config / "contact" / "demo.toml"
     text = profile.read_text(encoding="utf-8")
     assert text.count("[[channel]]\n") == 1

@@ -255,8 +255,8 @@ def test_the_line_is_that_of_the_template() -> None:
         ('退订回T"', '"', "must say stop"),
         ("本人回1，", "本人回是，", "must say yes"),
         ("【{{ bank }}】尾号", "{{ bank }}：尾号", "must say the bank's signature"),
-        ("谢谢。您的卡片已恢复使用，请重新交易。", "请提供验证码。", "may never hold a word of one-time codes"),
-        ("谢谢。您的卡片已恢复使用，请重新交易。", "您已逾期。", "may never hold a debt"),
+        ("谢谢。您的卡片即将恢复使用，请稍候再试。", "请提供验证码。", "may never hold a word of one-time codes"),
+        ("谢谢。您的卡片即将恢复使用，请稍候再试。", "您已逾期。", "may never hold a debt"),
         (
             '本人回1，否回2，退订回T"',
             "本人回1，否回2，退订回T" + "，谢谢" * 40 + '"',

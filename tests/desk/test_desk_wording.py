@@ -172,7 +172,10 @@ def test_a_story_reads_step_by_step() -> None:
     projection.apply_command(command("t0-0", "hold", "h1"))
     projection.apply_command_result(result("h1"))
     for name, fields in (
-        ("sending", {"attempt": 1}),
+        ("sending", {"attempt": 1, "channel": "sms"}),
+        ("accepted", {"attempt": 1, "channel": "sms"}),
+        ("delivered", {"attempt": 1, "channel": "sms"}),
+        ("sending", {"attempt": 1, "channel": "voice"}),
         ("failed", {"attempt": 1, "reason": "busy"}),
         ("failed", {"attempt": 2, "reason": "some_new_reason"}),
         ("answered", {"attempt": 2, "answer": "no"}),
@@ -184,6 +187,9 @@ def test_a_story_reads_step_by_step() -> None:
     assert alert is not None
     view = ENGLISH.alert(alert, projection.story("t0-0"))
     assert [(moment.words, moment.note, moment.tone) for moment in view.steps] == [
+        ("Sending a message", "", "busy"),
+        ("Message sent", "", "busy"),
+        ("Delivered", "", "busy"),
         ("Calling", "", "busy"),
         ("Line busy", "", "warn"),
         ("Not reached", "attempt 2", "warn"),

@@ -33,6 +33,7 @@ attempts = 6
 later_s = 3600.0
 patience_s = 3600.0
 exempt_s = 3600.0
+acknowledge_s = 0.0
 retry_s = 0.5
 lease_s = 3.0
 asks = 8

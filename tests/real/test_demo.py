@@ -1,5 +1,5 @@
-"""The demo as a visitor meets it: alerts in a browser, a telephone that rings and is answered, processes that are
-killed and come back, a broker that dies, and an end that leaves nothing behind."""
+"""The demo as a visitor meets it: alerts in a browser, a telephone that gets texts, rings, and is answered, processes
+that are killed and come back, a broker that dies, and an end that leaves nothing behind."""
 
 import json
 import os
@@ -26,6 +26,8 @@ READY_S = 90.0
 ALERT_S = 120.0
 """Alerts come when the simulated thieves do: most of the time within half a minute."""
 END_S = 20.0
+IMAGES = os.environ.get("CARDWATCH_TEST_IMAGES")
+"""A directory: screenshots of the desk are left there."""
 KILLED = ("scorer", "contact", "desk", "learner", "telephony", "simulate", "store")
 
 
@@ -137,31 +139,80 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
 def page(demo: DemoProcess) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        opened = browser.new_page(viewport={"width": 1366, "height": 900}, locale="en-US")
+        context = browser.new_context(viewport={"width": 1366, "height": 945}, locale="en-US")
+        opened = context.new_page()
         opened.goto(demo.address)
         yield opened
         browser.close()
 
 
-def answer(page: Page, key: str, becomes: str) -> None:
-    """When the phone rings press ``key``; each alert the caller spoke of, and its card, then show it on the desk."""
+def answer_call(page: Page, key: str, becomes: str) -> None:
+    """When the phone rings pick up and press ``key``; the desk then shows what it leads to."""
     phone: FrameLocator = page.frame_locator("aside.phone iframe")
     ringing = phone.locator(".ringing").last  # the newest: there is time to answer it
     ringing.wait_for(timeout=ALERT_S * 1000)
     call = ringing.get_attribute("data-call")
+    card = phone.locator(f'[data-call="{call}"]')
+    card.locator("button.answer").click()
+    expect(card.locator(".say")).to_contain_text("1")
+    card.locator(f"button.{key}").click()
+    page.mouse.move(0, 0)  # while the pointer is over texts, new ones wait
+    (alerts,) = (one["reference"] for one in listed(page, "calls") if one["call_id"] == call)
+    shown_on_desk(page, alerts, becomes)
+
+
+def answer_text(page: Page, word: str, becomes: str) -> None:
+    """When the next text comes reply ``word``, before the phone rings; the desk then shows what it leads to."""
+    known = {one["message_id"] for one in listed(page, "messages")}
+    deadline = time.monotonic() + ALERT_S
+    while not (fresh := [one for one in listed(page, "messages") if one["offers"] and one["message_id"] not in known]):
+        assert time.monotonic() < deadline, "no text came"
+        page.wait_for_timeout(100)
+    phone: FrameLocator = page.frame_locator("aside.phone iframe")
+    thread = phone.locator(f'.thread:has([data-message="{fresh[0]["message_id"]}"])')
+    thread.locator("input").fill(word)
+    thread.locator("input").press("Enter")
+    expect(thread.locator(".bubble.me").last).to_have_text(word)
+    expect(thread.locator(".receipt").last).to_contain_text("Received by the bank")
+    shown_on_desk(page, fresh[0]["reference"], becomes)
+
+
+def pictures(demo: DemoProcess, page: Page) -> None:
+    """The desk in both languages, with its phone ringing and a text on it."""
+    chinese = page.context.new_page()
+    chinese.goto(f"{demo.address}/?lang=zh-CN")
+    for shown, name in ((page, "desk-en"), (chinese, "desk-zh")):
+        phone = shown.frame_locator("aside.phone iframe")
+        for there in (".ringing", ".thread:has(.quick button)"):
+            phone.locator(there).first.wait_for(timeout=ALERT_S * 1000)
+        shown.screenshot(path=Path(IMAGES or "") / f"{name}.png", animations="disabled")
+    chinese.close()
+
+
+def listed(page: Page, what: str) -> list[dict[str, Any]]:
+    """The telephony simulator's ``calls`` or ``messages``."""
     source = page.locator("aside.phone iframe").get_attribute("src")
     assert source is not None
-    phone.locator(f'[data-call="{call}"] button.{key}').click()
-    with urllib.request.urlopen(source.split("/phone")[0] + "/v1/calls", timeout=5) as listed:
-        (alerts,) = (one["reference"] for one in json.load(listed)["calls"] if one["call_id"] == call)
+    with urllib.request.urlopen(f"{source.split('/phone')[0]}/v1/{what}", timeout=5) as told:
+        found: list[dict[str, Any]] = json.load(told)[what]
+        return found
+
+
+def shown_on_desk(page: Page, alerts: list[str], becomes: str) -> None:
+    """The card's last command stands with one of the alerts that were spoken about: others may have joined them."""
     assert alerts
-    for alert in alerts:
-        expect(page.locator(f"#alert-{alert} .commands li").last).to_contain_text(f"{becomes} done", timeout=30_000)
+    commands = page.locator(", ".join(f"#alert-{alert} .commands li" for alert in alerts))
+    expect(commands.filter(has_text=f"{becomes} done").first).to_be_visible(timeout=30_000)
 
 
-def test_a_call_is_answered_and_all_goes_on_whichever_process_is_killed(demo: DemoProcess, page: Page) -> None:
+def test_texts_and_calls_are_answered_and_all_goes_on_whichever_process_is_killed(
+    demo: DemoProcess, page: Page
+) -> None:
     expect(page.locator("li.alert").first).to_be_visible(timeout=ALERT_S * 1000)
-    answer(page, "no", "Block")
+    answer_text(page, "NO", "Block")
+    if IMAGES:
+        pictures(demo, page)
+    answer_call(page, "no", "Block")
     outside = Outside((demo.directory / "broker" / "broker.address").read_text())
     for name in KILLED:
         killed = demo.kill(name)
@@ -172,7 +223,8 @@ def test_a_call_is_answered_and_all_goes_on_whichever_process_is_killed(demo: De
             return any(int(record.headers["source_timestamp"]) > back_ms for record in records)
 
         outside.wait_for("decisions", decided, READY_S)
-    answer(page, "yes", "Release")
+    answer_call(page, "yes", "Release")
+    answer_text(page, "YES", "Release")
     ids = [record.json()["id"] for record in outside.read("transactions")]
     assert len(set(ids)) == len(ids), "a simulator that comes back repeats no transaction"
     outside.wait_for("decisions", lambda records: len(first_of_each(records)[0]) >= len(ids))

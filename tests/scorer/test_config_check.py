@@ -9,7 +9,10 @@ from scorer_world import CONFIG
 
 from pipeline.cli import main
 
-SECRETS = {f"CARDWATCH_{name}": "sixteen bytes or more" for name in ("SNAPSHOT_KEY", "CALLBACK_SECRET", "VOICE_KEY")}
+KEYS = ("SNAPSHOT_KEY", "CALLBACK_SECRET", "VOICE_KEY", "WEBHOOK_SECRET")
+SECRETS = {f"CARDWATCH_{name}": "sixteen bytes or more" for name in KEYS}
+TEXTS = {"CARDWATCH_SMS_VIA": "webhook", "CARDWATCH_WEBHOOK_URL": "http://127.0.0.1:8090/v1/messages"}
+"""Who carries what the profile in use wants first."""
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def config(tmp_path: Path) -> Path:
 
 def check(config: Path, **environment: str) -> tuple[int, list[str]]:
     result = CliRunner().invoke(
-        main, ["config", "check"], env=SECRETS | {"CARDWATCH_CONFIG_DIR": str(config)} | environment
+        main, ["config", "check"], env=SECRETS | TEXTS | {"CARDWATCH_CONFIG_DIR": str(config)} | environment
     )
     return result.exit_code, result.output.splitlines()
 

@@ -36,17 +36,6 @@ class NoToken(Exception):
     """There is no access token to be had now."""
 
 
-def static_token(token: str) -> TokenSource:
-    """A source of one token that somebody else keeps fresh."""
-
-    async def source(refused: str | None) -> str:
-        if refused == token:
-            raise NoToken("the only access token was refused")
-        return token
-
-    return source
-
-
 def renewed_token(read: Callable[[], str]) -> TokenSource:
     """A source of a token that somebody else renews where ``read`` finds it; read again when one was refused. ``read``
     may raise OSError."""
@@ -147,7 +136,7 @@ class PushChannel:
 def _outcome(answer: Answer) -> CallAccepted | CallRefused | CallUnknown:
     try:
         read = _decoder.decode(answer.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         read = _Body()
     outcome = judged(answer.status)
     if outcome is None:

@@ -40,6 +40,8 @@ NEVER = frozenset({0x01, 0x0B, 0x50, 0x51, 0x65, 0x66})
 the centre says of this message or number for good (table 5-2). Everything else is about us or the moment."""
 NOBODY_KNOWS = frozenset({smpp.SYSTEM_ERROR, smpp.UNKNOWN_ERROR})
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+WHOLE_NUMBER = re.compile(r"[1-9][0-9]{6,14}")
+"""A number with its country's code, which a centre may give without saying so (type of number unknown)."""
 
 Reported = Callable[[CallReport], Awaitable[object]]
 """Takes what became of a message. Its key is empty where another process sent it: ``call`` then says which. May raise
@@ -282,7 +284,7 @@ class SmppChannel:
         if delivered.esm_class & smpp.ESM_UDH:
             octets = without_header(octets)
         number = delivered.source.digits
-        if delivered.source.ton == 1 and not number.startswith("+"):
+        if delivered.source.ton in (0, 1) and WHOLE_NUMBER.fullmatch(number):
             number = "+" + number
         await self._replied(self._channel, number, decoded(delivered.data_coding, octets), name)
 

@@ -20,8 +20,6 @@ _OCTETS = {character: bytes([code]) for code, character in enumerate(_BASIC) if 
 }
 
 DEFAULT_ALPHABET = 0x00
-IA5 = 0x01
-LATIN_1 = 0x03
 UCS_2 = 0x08
 WHOLE_OCTETS = {DEFAULT_ALPHABET: 160, UCS_2: 140}
 PART_OCTETS = {DEFAULT_ALPHABET: 153, UCS_2: 134}

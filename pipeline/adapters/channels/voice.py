@@ -93,7 +93,7 @@ class VoiceProvider:
             return CallUnknown(f"http_{response.status}")
         try:
             return CallAccepted(msgspec.json.decode(answer, type=_Taken).call_id)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return CallUnknown("unreadable")
 
     async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
@@ -107,7 +107,7 @@ class VoiceProvider:
             return CallUnknown(f"http_{response.status}")
         try:
             calls = msgspec.json.decode(answer, type=_Calls).calls
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return CallUnknown("unreadable")
         if not calls:
             return CallAbsent()

@@ -53,7 +53,7 @@ class WebhookChannel:
             return outcome
         try:
             named = _decoder.decode(answer.body).id
-        except msgspec.DecodeError:  # the status has said it all
+        except (msgspec.DecodeError, UnicodeDecodeError):  # the status has said it all
             named = None
         return CallAccepted(named or order.key)
 

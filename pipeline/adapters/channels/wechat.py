@@ -106,7 +106,7 @@ class AccessToken:
             return None
         try:
             token = _token.decode(answer.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         self._good_until = now + token.expires_in - RENEW_EARLY_S
         return token.access_token
@@ -175,7 +175,7 @@ class WeChatChannel:
 def _code(answer: Answer) -> int | None:
     try:
         return _sent.decode(answer.body).errcode
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -1,7 +1,9 @@
-"""Where the telephony provider reports: ``POST /callbacks/voice``, signed, stored before it is answered.
+"""Where providers report, and pass on what customers write back: ``POST /callbacks/{channel}``, signed, stored before it
+is answered.
 
-A report that changes nothing (late, double, about nothing we know) is answered with 200 as well: sending it again would
-not help. 401 is for what does not prove its origin, 503 for "report again later".
+The body is ``{"data": …}``: a report ``{key, call_id, status, digits?}`` of a call or message, or, on every channel but
+voice, a reply ``{from, text, id}``. What changes nothing (late, double, about nothing we know) is answered with 200 as
+well: sending it again would not help. 401 is for what does not prove its origin, 503 for "report again later".
 """
 
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from pipeline.core.conversation import CHANNELS
 from pipeline.core.webhook import MAX_BODY_BYTES, NotSigned, verify
 from pipeline.ports import CallReport, Clock, StoreDown
 
@@ -18,10 +21,12 @@ SHUTDOWN_S = 1.0
 log = structlog.get_logger()
 
 
-class Reported(Protocol):
-    """Who takes the reports."""
+class Listener(Protocol):
+    """Who takes reports and replies: an outcome each. Both may raise StoreDown."""
 
     async def reported(self, report: CallReport) -> str: ...
+
+    async def replied(self, channel: str, number: str, text: str, provider_id: str) -> str: ...
 
 
 class CallbackSettings(Protocol):
@@ -34,18 +39,32 @@ class CallbackSettings(Protocol):
     def signing_key(self) -> bytes: ...
 
 
-class _Data(msgspec.Struct):
+class _Report(msgspec.Struct):
     key: str
     call_id: str
     status: str
     digits: str | None = None
 
 
+class _Reply(msgspec.Struct):
+    from_: str = msgspec.field(name="from")
+    text: str
+    id: str
+
+
 class _Message(msgspec.Struct):
-    data: _Data
+    data: dict[str, object]
 
 
 _decoder = msgspec.json.Decoder(_Message)
+
+
+def _read(channel: str, body: bytes) -> _Report | _Reply:
+    """What ``body`` says. Raises msgspec.DecodeError and UnicodeDecodeError."""
+    data = _decoder.decode(body).data
+    if channel != "voice" and "from" in data:
+        return msgspec.convert(data, _Reply)
+    return msgspec.convert(data, _Report)
 
 
 class Routes(Protocol):
@@ -58,7 +77,7 @@ class CallbackServer:
     """Listens on ``host:port`` (port 0: any free one; see `port` after `start`)."""
 
     def __init__(
-        self, role: Reported, key: bytes, host: str, port: int, clock: Clock, more: Sequence[Routes] = ()
+        self, role: Listener, key: bytes, host: str, port: int, clock: Clock, more: Sequence[Routes] = ()
     ) -> None:
         self.port = port
         self._more = more
@@ -70,7 +89,7 @@ class CallbackServer:
 
     async def start(self) -> None:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.router.add_post("/callbacks/voice", self._voice)
+        app.router.add_post(f"/callbacks/{{channel:{'|'.join(CHANNELS)}}}", self._taken)
         for routes in self._more:
             routes.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -83,26 +102,30 @@ class CallbackServer:
             await self._runner.cleanup()
             self._runner = None
 
-    async def _voice(self, request: web.Request) -> web.Response:
+    async def _taken(self, request: web.Request) -> web.Response:
         body = await request.read()  # answers 413 above the limit
         try:
             verify(self._key, {name.lower(): value for name, value in request.headers.items()}, body, self._clock.now())
         except NotSigned as refused:
             log.warning("a call-back was refused", reason=str(refused))
             return web.json_response({"error": str(refused)}, status=401)
+        channel = request.match_info["channel"]
         try:
-            data = _decoder.decode(body).data
+            said = _read(channel, body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return web.json_response({"error": f"not a call report: {error}"}, status=400)
+            return web.json_response({"error": f"neither a report nor a reply: {error}"}, status=400)
         try:
-            outcome = await self._role.reported(CallReport(data.key, data.call_id, data.status, data.digits))
+            if isinstance(said, _Report):
+                outcome = await self._role.reported(CallReport(said.key, said.call_id, said.status, said.digits))
+            else:
+                outcome = await self._role.replied(channel, said.from_, said.text, said.id)
         except StoreDown:
             return web.json_response({"error": "the store is away, report again"}, status=503)
         return web.json_response({"outcome": outcome})
 
 
 async def serve(
-    role: Reported, settings: CallbackSettings, clock: Clock, more: Sequence[Routes] = ()
+    role: Listener, settings: CallbackSettings, clock: Clock, more: Sequence[Routes] = ()
 ) -> CallbackServer:
     """A started server for ``role``; `stop` it in the end."""
     server = CallbackServer(role, settings.signing_key(), settings.callback_host, settings.callback_port, clock, more)

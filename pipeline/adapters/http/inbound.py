@@ -8,7 +8,7 @@ page, 404 for a conversation nobody knows, 503 for "again later".
 
 import hmac
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -47,7 +47,7 @@ class OpenContacts(Protocol):
 
 class _Given(msgspec.Struct, forbid_unknown_fields=True):
     answer: AnswerWord
-    attempt: int | None = None
+    attempt: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 _decoder = msgspec.json.Decoder(_Given)

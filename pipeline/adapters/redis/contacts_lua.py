@@ -170,6 +170,7 @@ for _, entry in ipairs(cmsgpack.unpack(ARGV[1])) do
     redis.call('HDEL', p .. 'customers', customer)
     redis.call('HDEL', p .. 'cards-of', customer)
     redis.call('HDEL', p .. 'notes-of', customer)
+    redis.call('DEL', p .. 'note:c:' .. customer, p .. 'note:w:' .. customer)
   else
     redis.call('HSET', p .. 'customers', customer, record)
     redis.call('HSET', p .. 'cards-of', customer, cmsgpack.pack(cards))

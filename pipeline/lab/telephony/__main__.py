@@ -22,6 +22,7 @@ from pipeline.lab.telephony.calls import Pace
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the mix.")
 @click.option("--pick-up-s", type=float, default=0.0, show_default=True)
 @click.option("--answer-s", type=float, default=0.0, show_default=True, help="From picking up to pressing a key.")
+@click.option("--callback-url", help="Where messages are reported, less /CHANNEL: http://127.0.0.1:8081/callbacks.")
 @click.option("--time-out-s", type=float, default=30.0, show_default=True, help="How long 'time_out' withholds.")
 def main(
     port: int,
@@ -34,6 +35,7 @@ def main(
     seed: int,
     pick_up_s: float,
     answer_s: float,
+    callback_url: str | None,
     time_out_s: float,
 ) -> None:
     """A telephony provider that rings nobody."""
@@ -51,6 +53,7 @@ def main(
         Pace(pick_up_s, answer_s),
         port,
         time_out_s,
+        callback_url,
     )
     asyncio.run(_run(provider))
 

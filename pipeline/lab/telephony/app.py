@@ -1,9 +1,10 @@
 """The provider's HTTP API and the phone page.
 
 ``POST /v1/calls`` (bearer key, Idempotency-Key) · ``GET /v1/calls[?idempotency_key=]`` · ``GET /v1/record`` ·
-``POST /v1/calls/{id}/press`` {digits} · ``POST /v1/calls/{id}/hang-up`` · ``GET /v1/events`` (server-sent) ·
-``GET /phone``. Only the ordering of calls needs the key: the page stands for the customer's own phone, and the process
-listens on the loopback interface.
+``POST /v1/calls/{id}/press`` {digits} · ``POST /v1/calls/{id}/hang-up`` · ``POST /v1/messages`` (signed as Standard
+Webhooks has it, with the call-back secret) · ``GET /v1/messages`` · ``POST /v1/messages/{id}/reply`` {text} ·
+``GET /v1/events`` (server-sent) · ``GET /phone``. Only ordering needs a key or signature: the page stands for the
+customer's own phone, and the process listens on the loopback interface.
 """
 
 import asyncio
@@ -17,21 +18,24 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from pipeline.core.webhook import NotSigned, verify
 from pipeline.lab.telephony.behaviour import Callees
 from pipeline.lab.telephony.calls import Call, Calls, Order, Pace
+from pipeline.lab.telephony.messages import LONGEST_REPLY, Message, Messages, Posted
 from pipeline.lab.telephony.record import CallLog
 from pipeline.lab.telephony.reports import Reporter
 
 MAX_BODY_BYTES = 64 * 1024
 SHUTDOWN_S = 0.5
 LISTED = 50
-"""Calls on the page: the newest."""
+"""Calls, and messages, on the page: the newest."""
 WAITING_EVENTS = 1_000
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 
 
 class Telephony:
-    """A provider on ``127.0.0.1:port`` (0: any free one; see `port` after `start`)."""
+    """A provider on ``127.0.0.1:port`` (0: any free one; see `port` after `start`). ``callback_url``: where messages are
+    reported, less the channel at its end; a call brings its own."""
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class Telephony:
         pace: Pace,
         port: int = 0,
         time_out_s: float = 30.0,
+        callback_url: str | None = None,
     ) -> None:
         self.port = port
         self._state_dir = state_dir
@@ -50,13 +55,16 @@ class Telephony:
         self._callees = callees
         self._pace = pace
         self._time_out_s = time_out_s
+        self._callback_url = callback_url
         self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
 
     async def start(self) -> None:
         self._session = aiohttp.ClientSession()
         self.log = CallLog(self._state_dir, time.time)
         self.log.told = self._tell
-        self.calls = Calls(self.log, self._callees, Reporter(self._session, self._secret, time.time), self._pace)
+        reporter = Reporter(self._session, self._secret, time.time)
+        self.calls = Calls(self.log, self._callees, reporter, self._pace)
+        self.messages = Messages(self.log, self._callees, reporter, self._pace, self._callback_url, self._secret)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.add_routes(
             [
@@ -65,6 +73,9 @@ class Telephony:
                 web.get("/v1/calls", self._list),
                 web.post("/v1/calls/{call}/press", self._press),
                 web.post("/v1/calls/{call}/hang-up", self._hang_up),
+                web.post("/v1/messages", self._message),
+                web.get("/v1/messages", self._messages),
+                web.post("/v1/messages/{message}/reply", self._reply),
                 web.get("/v1/record", self._record),
                 web.get("/v1/events", self._events),
                 web.get("/phone", self._phone),
@@ -75,9 +86,11 @@ class Telephony:
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
         self.calls.restore()
+        self.messages.restore()
 
     async def stop(self) -> None:
         await self.calls.stop()
+        await self.messages.stop()
         await self._runner.cleanup()
         await self._session.close()
         self.log.close()
@@ -120,6 +133,27 @@ class Telephony:
             return web.json_response({"error": "the API key is missing or wrong"}, status=401)
         return web.json_response({"calls": [call.shown() for call in self.calls.found(key)]})
 
+    async def _message(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            named = verify(
+                self._secret, {name.lower(): value for name, value in request.headers.items()}, body, time.time()
+            )
+        except NotSigned as refused:
+            return web.json_response({"error": str(refused)}, status=401)
+        try:
+            order = msgspec.json.decode(body, type=Posted).data
+        except msgspec.DecodeError as error:
+            return web.json_response({"error": str(error)}, status=422)
+        if not order.key or order.key != named:
+            return web.json_response({"error": "webhook-id is not the message's key"}, status=422)
+        message, new = self.messages.taken(order)
+        return web.json_response({"id": message.id}, status=201 if new else 409)
+
+    async def _messages(self, request: web.Request) -> web.Response:
+        newest = list(self.messages.by_id.values())[-LISTED:]
+        return web.json_response({"messages": [message.shown() for message in newest]})
+
     async def _record(self, request: web.Request) -> web.Response:
         return web.json_response({"record": self.log.lines})
 
@@ -129,8 +163,7 @@ class Telephony:
         call = self.calls.by_id.get(request.match_info["call"])
         if call is None:
             raise web.HTTPNotFound(text='{"error": "no such call"}', content_type="application/json")
-        if request.content_type != "application/json":  # what a page of another site cannot send unasked
-            raise web.HTTPUnsupportedMediaType(text='{"error": "send JSON"}', content_type="application/json")
+        _must_be_json(request)
         return call
 
     async def _press(self, request: web.Request) -> web.Response:
@@ -145,8 +178,21 @@ class Telephony:
         call = self._called(request)
         return self._done(self.calls.hang_up(call), call)
 
-    def _done(self, done: bool, call: Call) -> web.Response:
-        return web.json_response(call.shown(), status=200 if done else 409)
+    async def _reply(self, request: web.Request) -> web.Response:
+        message = self.messages.by_id.get(request.match_info["message"])
+        if message is None:
+            raise web.HTTPNotFound(text='{"error": "no such message"}', content_type="application/json")
+        _must_be_json(request)
+        try:
+            text = str((await request.json())["text"]).strip()[:LONGEST_REPLY]
+        except (ValueError, KeyError, TypeError):
+            text = ""
+        if not text:
+            return web.json_response({"error": "text is missing"}, status=422)
+        return self._done(self.messages.reply(message, text), message)
+
+    def _done(self, done: bool, about: Call | Message) -> web.Response:
+        return web.json_response(about.shown(), status=200 if done else 409)
 
     def _tell(self, line: dict[str, Any]) -> None:
         for queue in self._listeners:
@@ -162,9 +208,9 @@ class Telephony:
             await response.write(b"retry: 1000\n\n")
             while True:
                 line = await queue.get()
-                call = self.calls.by_id.get(line.get("call", ""))
-                if call is not None:
-                    await response.write(b"data: " + msgspec.json.encode(call.shown()) + b"\n\n")
+                about = self.calls.by_id.get(line.get("call", "")) or self.messages.by_id.get(line.get("message", ""))
+                if about is not None:
+                    await response.write(b"data: " + msgspec.json.encode(about.shown()) + b"\n\n")
         except ConnectionResetError:
             return response
         finally:
@@ -173,3 +219,9 @@ class Telephony:
     async def _phone(self, request: web.Request) -> web.Response:
         page = files("pipeline.lab.telephony").joinpath("phone.html").read_text(encoding="utf-8")
         return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+
+def _must_be_json(request: web.Request) -> None:
+    """Raises HTTPUnsupportedMediaType for what a page of another site could send unasked."""
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text='{"error": "send JSON"}', content_type="application/json")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.lab.telephony.background import Background
 from pipeline.lab.telephony.behaviour import ENDINGS, Behaviour, Callees
 from pipeline.lab.telephony.record import CallLog, masked
 from pipeline.lab.telephony.reports import Reporter
@@ -80,7 +81,7 @@ class Calls:
         self._callees = callees
         self._reporter = reporter
         self._pace = pace
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self.by_key: dict[str, Call] = {}
         self.by_id: dict[str, Call] = {}
 
@@ -99,7 +100,7 @@ class Calls:
             if call.status not in OVER:
                 self._end(call, "failed", None)
             if not call.reported:
-                self._begin(self._report(call))
+                self._background.begin(self._report(call))
 
     def _add(self, call: Call) -> None:
         self.by_key[call.key] = self.by_id[call.id] = call
@@ -118,7 +119,7 @@ class Calls:
         self._log.write("order", call=call.id, key=key, behaviour=behaviour, order=msgspec.to_builtins(kept))
         self._add(call)
         self._log.write("ring", call=call.id, key=key)
-        self._begin(self._ring(call))
+        self._background.begin(self._ring(call))
         return call, True
 
     def found(self, key: str) -> Sequence[Call]:
@@ -159,16 +160,9 @@ class Calls:
 
     async def _report(self, call: Call) -> None:
         data = {"key": call.key, "call_id": call.id, "status": call.status, "digits": call.digits}
-        async for answered in self._reporter.deliver(call.id, call.order.callback_url, data):
+        async for answered in self._reporter.deliver("call.ended", call.id, call.order.callback_url, data):
             call.reported = answered < 300
             self._log.write("report", call=call.id, key=call.key, answered=answered)
 
-    def _begin(self, piece: Any) -> None:
-        task = asyncio.get_running_loop().create_task(piece)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def stop(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()

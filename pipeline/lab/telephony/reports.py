@@ -1,4 +1,4 @@
-"""Call-backs to the bank: signed, one id per call, repeated with a growing pause until taken or given up."""
+"""Call-backs to the bank: signed, one id each, repeated with a growing pause until taken or given up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,19 +28,20 @@ class Reporter:
         self._secret = secret
         self._now = now
 
-    async def deliver(self, call_id: str, url: str, data: Mapping[str, Any]) -> AsyncIterator[int]:
-        """Yields what each attempt was answered with; ends with the first that is final."""
+    async def deliver(self, kind: str, name: str, url: str, data: Mapping[str, Any]) -> AsyncIterator[int]:
+        """Tell ``data`` as an event of ``kind``; ``name`` makes it the same event however often it is told. Yields what
+        each attempt was answered with; ends with the first that is final."""
         for number in range(ATTEMPTS):
-            answered = await self._attempt(call_id, url, data)
+            answered = await self._attempt(kind, name, url, data)
             yield answered
             if answered < 300 or answered in FINAL:
                 return
             await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**number))
 
-    async def _attempt(self, call_id: str, url: str, data: Mapping[str, Any]) -> int:
+    async def _attempt(self, kind: str, name: str, url: str, data: Mapping[str, Any]) -> int:
         at = datetime.fromtimestamp(self._now(), UTC)
-        body = msgspec.json.encode({"type": "call.ended", "timestamp": at.isoformat(), "data": data})
-        headers = signed(self._secret, f"msg_{call_id}", int(self._now()), body)
+        body = msgspec.json.encode({"type": kind, "timestamp": at.isoformat(), "data": data})
+        headers = signed(self._secret, f"msg_{name}", int(self._now()), body)
         headers["Content-Type"] = "application/json"
         try:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

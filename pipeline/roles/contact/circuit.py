@@ -111,11 +111,6 @@ class Guard:
     def state(self) -> State:
         return self._circuit.state(self._clock.now())
 
-    def ready_in(self) -> float:
-        """Seconds until a message has a chance, as far as is known: when to come back after a refusal from here."""
-        now = self._clock.now()
-        return max(self._circuit.opens_in(now), self._bucket.wait(now) if self._bucket else 0.0)
-
     async def call(self, send: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """``send`` and what came of it, or the refusal that stands for it."""
         number = self._circuit.enter(self._clock.now())

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.core.contacting import Effect
-from pipeline.core.conversation import OPEN, Conversation, Event, Plan, decode, encode
+from pipeline.core.conversation import OPEN, Absent, Conversation, Event, Plan, Refused, decode, encode
 from pipeline.core.dossier_entry import Grounds, Happened, recorded
 from pipeline.core.exemption import Exemption, with_exemptions
 from pipeline.core.records import CardCommand, ContactStep, Label
-from pipeline.core.verification import Symbol, advance
+from pipeline.core.verification import advance
+from pipeline.core.verification_table import Symbol
 from pipeline.ports import Change, Clock, ContactStore, Kept, Note, Notes, OutboxEntry, card_note
+from pipeline.roles.contact.directory import without_notes
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries
 from pipeline.roles.contact.permission import Permission
@@ -75,6 +77,9 @@ class Conversations:
             if kept is None:
                 self._metrics.refusal("unknown_contact")
                 return None
+            if unknown := without_notes(kept.customer, kept.notes):
+                await self._store.put_customers([unknown])
+                kept = await self._store.conversation(contact) or kept
             before = decode(kept.value)
             now_ms = self.now_ms()
             happens, notes, grounds = self._happens(event, before, kept, now_ms)
@@ -102,17 +107,27 @@ class Conversations:
         if isinstance(event, Attempting):
             permit = self.permission.ask(conversation, kept.customer, kept.notes, now_ms)
             return permit.event, permit.notes, permit.grounds
+        if isinstance(event, Absent) and conversation.state in ("sending", "unknown"):
+            event = self._once_more(event, conversation, kept, now_ms)
         event = self.permission.weighed(event, conversation, kept.customer, now_ms)
         left = self.permission.left_behind(event, conversation, conversation.customer, kept.notes, now_ms)
         return event, left, None
 
+    def _once_more(self, event: Absent, conversation: Conversation, kept: Kept, now_ms: int) -> Absent | Refused:
+        """The provider never had the attempt: it is sent again if the gates still allow it, else planned again."""
+        if self.permission.still(conversation, kept.customer, kept.notes, now_ms):
+            return event
+        return Refused(event.attempt, permanent=False, reason="lost")
+
     def _allowed(self, card: str, notes: Notes, effects: Sequence[Effect], now_ms: int) -> Sequence[Note]:
-        """The exemptions of a transition, noted on its card."""
+        """What a transition allows on its card, or allows no longer."""
         allowed = [effect for effect in effects if isinstance(effect, Exemption)]
-        if not allowed:
-            return ()
         key = card_note(card)
         before = notes.get(key, b"")
+        if before and any(_forbids(effect) for effect in effects):
+            return [Note(key, before, b"", None)]
+        if not allowed:
+            return ()
         return [Note(key, before, with_exemptions(before, allowed, now_ms), int(self.plan.exempt_s * 1000))]
 
     def change(
@@ -157,3 +172,8 @@ class Conversations:
                     metrics.hold.observe((now_ms - after.held_ms) / 1000)
         for result in results.values():
             metrics.result(result, channel)
+
+
+def _forbids(effect: Effect) -> bool:
+    """Whether what an earlier yes allowed is allowed no longer: the cardholder has said no."""
+    return isinstance(effect, CardCommand) and (effect.command == "block" or effect.reason == "no_after_yes")

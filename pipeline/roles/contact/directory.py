@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.core.masking import holds_card_number
 from pipeline.core.records import Customer
-from pipeline.ports import DirectoryEntry, Record
+from pipeline.ports import DirectoryEntry, Notes, Record
 
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 LAST4 = re.compile(r"[0-9]{4}")
@@ -32,7 +32,19 @@ def read_entry(record: Record) -> DirectoryEntry:
     kept. Raises NoCustomer."""
     if record.value is None:
         return DirectoryEntry((record.key or b"").decode("utf-8", "replace"), None)
-    customer = _read(record.key, record.value)
+    return entry_of(_read(record.key, record.value))
+
+
+def without_notes(record: bytes | None, notes: Notes) -> DirectoryEntry | None:
+    """The entry to write again when a customer was written by a version that kept no notes on customers."""
+    if record is None:
+        return None
+    customer = _decoder.decode(record)
+    return None if customer_note(customer.customer) in notes else entry_of(customer)
+
+
+def entry_of(customer: Customer) -> DirectoryEntry:
+    """What the store keeps of a customer: the record, whose cards, and the keys of the notes on them."""
     digests = [address_digest(phone.number) for phone in customer.phones]
     notes = [customer_note(customer.customer), wishes_note(customer.customer)]
     notes += [note(digest) for digest in dict.fromkeys(digests) for note in (number_note, question_note)]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from pipeline.core.contacting import Effect
 from pipeline.core.conversation import Alert, Conversation, Event, Raised, contact_id, decode
@@ -17,6 +18,7 @@ from pipeline.core.exemption import read_exemptions
 from pipeline.core.verification import Advanced, advance, begin
 from pipeline.ports import Asked, Change, ContactStore, Kept, Move, Note, Notes, ReadUpTo, Record, Seen, card_note
 from pipeline.roles.contact.conversations import Applied, Conversations
+from pipeline.roles.contact.directory import without_notes
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries
 from pipeline.roles.contact.writing import NOTHING, Writing, Written
 
@@ -24,6 +26,7 @@ MAX_ALERTS = 100
 """Alerts taken in by one step."""
 APPROVE = b"approve"
 _decoder = msgspec.json.Decoder(Decision)
+log = structlog.get_logger()
 
 
 class Unusable(NamedTuple):
@@ -144,6 +147,9 @@ class Intake:
         while True:
             now_ms = self._conversations.now_ms()
             seen = await self._store.look([one.asked for one in chunk])
+            if unknown := [entry for found in seen if (entry := without_notes(found.record, found.notes))]:
+                await self._store.put_customers(unknown)
+                seen = await self._store.look([one.asked for one in chunk])
             drafts = await self._drafts(chunk, seen, now_ms, unseen_only)
             notes = self._attempt(drafts, now_ms, calls)
             changes = [self._change(draft) for draft in drafts]
@@ -201,7 +207,11 @@ class Intake:
         left: dict[str, Note] = {}
         for draft in new[:calls]:
             notes = {key: left[key].after if key in left else note for key, note in draft.found.notes.items()}
-            permit = self._conversations.permission.ask(draft.conversation, draft.found.record, notes, now_ms)
+            try:
+                permit = self._conversations.permission.ask(draft.conversation, draft.found.record, notes, now_ms)
+            except Exception as error:  # one customer's record must not stop a partition: tried again from the schedule
+                log.exception("an alert is left planned", contact=draft.conversation.id, error=type(error).__name__)
+                continue
             advanced = advance(draft.conversation, permit.event, now_ms, self._conversations.plan)
             draft.become(advanced, permit.event, now_ms, self._conversations.writing, notes, permit.grounds)
             for note in permit.notes:
@@ -237,7 +247,9 @@ def raised_by(decision: Decision, found: Seen, now_ms: int) -> Raised:
         country=decision.country,
         hard=decision.hard,
     )
-    if any(one.covers(alert, now_ms) for one in read_exemptions(found.notes.get(card_note(decision.card), b""))):
+    if found.open is None and any(
+        one.covers(alert, now_ms) for one in read_exemptions(found.notes.get(card_note(decision.card), b""))
+    ):
         return Raised(alert, exempt=True)
     if actions.contact == "none":
         return Raised(alert, cannot_call="policy_wants_no_contact")

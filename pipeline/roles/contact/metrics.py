@@ -12,10 +12,10 @@ RESULTS = (
 """The first two lines are of attempts (a failed one by its reason), the others of conversations."""
 DEFERRALS = (
     "outside_hours", "holiday", "breathing_space", "event_cap", "day_cap", "week_cap", "period_cap", "history_full",
-    "cool_down", "other",
+    "after_conversation", "other",
 )  # fmt: skip
-REFUSALS = ("repeat", "stale_attempt", "unknown_attempt", "unknown_contact", "other")
-DEAD_LETTER_REASONS = ("not_a_decision", "not_an_answer", "not_a_customer", "no_source_offset")
+REFUSALS = ("repeated_alert", "repeated_answer", "stale_attempt", "unknown_attempt", "unknown_contact", "other")
+DEAD_LETTER_REASONS = ("not_a_decision", "not_an_answer", "not_a_customer", "not_a_result", "no_source_offset")
 _HOLD_BOUNDS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400)
 
 

@@ -96,7 +96,7 @@ CLOSING_S = 3600.0
 def address_of(customer: Customer, attempt: Attempt) -> str:
     """Where ``attempt`` goes: the customer's address of its digest. Raises NoAddress."""
     for address in ways_to(customer, f"{attempt.channel}:" if attempt.channel == "voice" else attempt.channel):
-        if address_digest(address) == attempt.address:
+        if attempt.address in (None, address_digest(address)):  # of a call made by an earlier version nobody noted it
             return address
     raise NoAddress
 

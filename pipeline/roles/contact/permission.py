@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline.core import contact_history, wishes
 from pipeline.core.contact_facts import fresh_number, place_of, ways_to
-from pipeline.core.contact_history import KEEP_MS, Entry, Kind, noted
+from pipeline.core.contact_history import KEEP_MS, Entry, Kind, noted, without_last
 from pipeline.core.contact_policy import ContactPolicy
 from pipeline.core.conversation import (
     CALL_CLASS,
@@ -28,8 +28,10 @@ from pipeline.core.conversation import (
 )
 from pipeline.core.dossier_entry import Grounds
 from pipeline.core.gates import evaluate
+from pipeline.core.questions import after_question
 from pipeline.core.records import Customer
 from pipeline.core.verdict import Asked, Go, Verdict, Wait
+from pipeline.core.verification import PROVEN
 from pipeline.ports import Note, Notes
 from pipeline.roles.contact.directory import address_digest, customer_note, number_note, question_note, wishes_note
 
@@ -61,7 +63,8 @@ class Permission:
         if record is None:
             return Permit(Barred("unknown_customer"))
         customer = self.customer(record, notes)
-        ladder = self._plan.ladder[conversation.rung :]
+        first = min(conversation.rung, len(self._plan.ladder) - 1)
+        ladder = self._plan.ladder[first:]
         asked = Asked(
             CALL_CLASS,
             conversation.id,
@@ -75,7 +78,7 @@ class Permission:
             case Go(channel=channel, to=to, sender=sender):
                 number = next(
                     number
-                    for number, rung in enumerate(ladder, conversation.rung)
+                    for number, rung in enumerate(ladder, first)
                     if rung.channel == channel and to in ways_to(customer, rung.way)
                 )
                 claimed = Claimed(number, address_digest(to), sender)
@@ -84,12 +87,30 @@ class Permission:
                 left = list(self._noted(customer.customer, claimed.address, entry, notes))
                 key = question_note(address_digest(to))
                 if channel == "sms" and key in notes:
-                    asked_by = attempt_key(conversation.id, conversation.attempt + 1).encode()
-                    left.append(Note(key, notes.get(key, b""), asked_by, KEEP_MS))
+                    asked_by = attempt_key(conversation.id, conversation.attempt + 1)
+                    left.append(Note(key, notes[key], after_question(notes[key], customer.customer, asked_by), KEEP_MS))
                 return Permit(claimed, left, grounds)
             case Wait(until_ms=until_ms, reason=reason):
                 return Permit(Deferred(until_ms, reason), grounds=grounds)
         return Permit(Barred(verdict.reason), grounds=grounds)
+
+    def still(self, conversation: Conversation, record: bytes | None, notes: Notes, now_ms: int) -> bool:
+        """Whether the present attempt, which its provider never had, may be sent now as it was allowed before. Itself it
+        does not count against any cap."""
+        attempt = conversation.attempts[-1]
+        if record is None:
+            return False
+        customer = self.customer(record, notes)
+        uncounted = {
+            key: contact_history.encode(without_last(contact_history.decode(note), conversation.id))
+            if key in (customer_note(customer.customer), number_note(attempt.address or ""))
+            else note
+            for key, note in notes.items()
+        }
+        way = self._plan.rung(conversation.rung).way
+        asked = Asked(CALL_CLASS, conversation.id, [way], now_ms + 1)
+        verdict = self.verdict(asked, customer, uncounted, now_ms)
+        return isinstance(verdict, Go) and attempt.address in (None, address_digest(verdict.to))
 
     def verdict(self, asked: Asked, customer: Customer, notes: Notes, now_ms: int) -> Verdict:
         """What the gates say, with what is remembered of the customer and their numbers."""
@@ -112,7 +133,9 @@ class Permission:
         if not isinstance(event, Answered):
             return event
         attempt = attempt_of(conversation, event.attempt)
-        if attempt is None or attempt.channel not in ("voice", "sms"):
+        if event.attempt is None and event.assurance not in PROVEN:
+            return msgspec.structs.replace(event, trusted=False)  # nobody knows which number it came from
+        if attempt is None or attempt.channel not in ("voice", "sms") or attempt.address is None:
             return event
         customer = _customer.decode(record) if record is not None else None
         phones = customer.phones if customer else []
@@ -160,4 +183,5 @@ class Permission:
 
 def attempt_of(conversation: Conversation, number: int | None) -> Attempt | None:
     """The attempt of this number, if there is one."""
-    return conversation.attempts[number - 1] if number and number <= conversation.attempt else None
+    known = number is not None and 1 <= number <= conversation.attempt
+    return conversation.attempts[number - 1] if known and number else None

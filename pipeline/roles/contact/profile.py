@@ -18,6 +18,7 @@ from pipeline.core.texts import Texts
 from pipeline.core.texts_file import parse_texts
 
 FALLBACK_LANGUAGE = "en"
+MAY_BE_NOTHING = frozenset({"acknowledge_s"})
 _FIELDS = frozenset(Plan.__struct_fields__) - {"on_silence"}
 
 
@@ -61,7 +62,7 @@ def _plan(text: str, where: str) -> Plan:
         name = (field.group(1) or field.group(2)) if field else ""
         raise ProfileError(f"{where}:{_line(text, name)}: {error}") from error
     for name, value in msgspec.structs.asdict(plan).items():
-        if isinstance(value, int | float) and value <= 0:
+        if isinstance(value, int | float) and (value < 0 or (value == 0 and name not in MAY_BE_NOTHING)):
             raise ProfileError(f"{where}:{_line(text, name)}: {name} must be above zero")
     _check_ladder(plan, f"{where}:{_line(text, 'ladder')}")
     return plan

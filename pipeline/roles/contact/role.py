@@ -12,10 +12,18 @@ import msgspec
 import structlog
 
 from pipeline.core.contact_hours import Almanac
-from pipeline.core.conversation import CALL_CLASS, Answered, Conversation, Event, decode, parse_key
-from pipeline.core.records import Answer
-from pipeline.core.replies import meaning_of
-from pipeline.core.topics import ANSWERS, CUSTOMERS, DECISIONS, Topic
+from pipeline.core.conversation import (
+    CALL_CLASS,
+    Acknowledged,
+    Answered,
+    Conversation,
+    Event,
+    contact_of_release,
+    decode,
+    parse_key,
+)
+from pipeline.core.records import Answer, CardCommandResult
+from pipeline.core.topics import ANSWERS, CARD_COMMAND_RESULTS, CUSTOMERS, DECISIONS, Topic
 from pipeline.ports import (
     Asked,
     CallOrder,
@@ -31,13 +39,14 @@ from pipeline.ports import (
     StoreDown,
 )
 from pipeline.roles.contact.conversations import Conversations
-from pipeline.roles.contact.directory import NoCustomer, address_digest, question_note, read_entry
+from pipeline.roles.contact.directory import NoCustomer, read_entry
 from pipeline.roles.contact.intake import Intake, Sifted, chunks, sift
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels, Orders
 from pipeline.roles.contact.outbox import HEADER_WRITER, OUTBOX_LEASE_MS, WRITER, Outbox
 from pipeline.roles.contact.permission import Permission
 from pipeline.roles.contact.profile import check_channels, read_profile, read_texts
+from pipeline.roles.contact.replies import Replies
 from pipeline.roles.contact.settings import ContactSettings
 from pipeline.roles.contact.work import Work, event_of
 from pipeline.roles.contact.writing import Writing
@@ -57,6 +66,7 @@ P = ParamSpec("P")
 DeadLetters = Callable[[Topic, Record, str, str | None, str], Awaitable[None]]
 """Topic, record, reason, field to blame, detail for people (no values)."""
 _answer = msgspec.json.Decoder(Answer)
+_result = msgspec.json.Decoder(CardCommandResult)
 log = structlog.get_logger()
 
 
@@ -101,6 +111,7 @@ class ContactRole:
             settings.contact_calls_in_flight,
             metrics,
         )
+        self._replies = Replies(store, self._conversations, metrics)
         self._intake = Intake(self._conversations, store)
         self._places: dict[int, _Place] = {}
         self._lost: set[int] = set()
@@ -268,7 +279,20 @@ class ContactRole:
             event = Answered(answer.answer, answer.channel, answer.assurance, answer.attempt, ours=False)
             await self._patiently(self._apply, answer.contact, event)
 
-    async def _apply(self, contact: str, event: Answered) -> None:
+    async def results(self, records: Sequence[Record]) -> None:
+        """Take what the switch did about our releases. Waits while the store is down."""
+        for record in records:
+            try:
+                result = _result.decode(record.value or b"")
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._metrics.dead_letters.labels("not_a_result").inc()
+                await self._dead_letter(CARD_COMMAND_RESULTS, record, "not_a_result", None, str(error))
+                continue
+            contact = contact_of_release(result.id)
+            if contact is not None:
+                await self._patiently(self._apply, contact, Acknowledged(result.done))
+
+    async def _apply(self, contact: str, event: Event) -> None:
         applied = await self._conversations.apply(contact, event)
         if applied is not None and applied.refused is None:
             self.work.begin(self.work.follow(applied))
@@ -302,15 +326,8 @@ class ContactRole:
         return applied.refused or "taken"
 
     async def replied(self, channel: str, number: str, text: str, provider_id: str) -> str:
-        """Take a text message that came from ``number``: the answer to the question last sent there. Answers as
-        `answered`. Raises `StoreDown`."""
-        asked = await self._store.note(question_note(address_digest(number)))
-        if not asked:
-            self._metrics.refusal("unknown_contact")
-            return "unknown_contact"
-        contact, attempt = parse_key(asked.decode())
-        event = Answered(meaning_of(text), channel, "sms", attempt)
-        return await self.answered(contact, event) or "unknown_contact"
+        """Take a text message that came from ``number``. Answers as `answered`. Raises `StoreDown`."""
+        return await self._replies.took(channel, number, text, provider_id, self.answered)
 
     async def script(self, key: str) -> CallOrder | None:
         """The words of the call of this key. Raises `StoreDown`."""

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from pipeline.core.texts_facts import LENGTHS
 from pipeline.settings import PREFIX, Settings
 
 LEAST_KEY_BYTES = 16
@@ -18,7 +19,7 @@ class ContactSettings(Settings):
     callback_host: str = "127.0.0.1"
     callback_port: int = 8081
     callback_url: str | None = None
-    """How the provider reaches ``/callbacks/voice``; by default on this host and port."""
+    """How the telephone provider reaches ``/callbacks/voice``; by default on this host and port."""
     callback_secret: SecretStr | None = None
     ivr_key: SecretStr | None = None
     """What the bank's telephone menu shows to look up and answer open contacts; without it, it may not."""
@@ -29,7 +30,7 @@ class ContactSettings(Settings):
     contact_profile: str = Field(default="demo", pattern=r"^[A-Za-z0-9_-]+$")
     contact_calls_in_flight: int = Field(default=64, ge=1, le=10_000)
     """Requests to the provider at the same time, per worker."""
-    bank_name: str = Field(default="Cardwatch Bank", min_length=1, max_length=60)
+    bank_name: str = Field(default="Cardwatch Bank", min_length=1, max_length=LENGTHS["bank"])
 
     @property
     def store_url(self) -> str:

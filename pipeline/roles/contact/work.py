@@ -22,12 +22,13 @@ from pipeline.core.conversation import (
     Refused,
     Silent,
     StillRinging,
+    SwitchSilent,
     TimedOut,
     Unasked,
     decode,
 )
 from pipeline.core.records import AnswerWord
-from pipeline.core.verification import ON_DUE
+from pipeline.core.verification_table import ON_DUE
 from pipeline.ports import (
     CallAbsent,
     CallAccepted,
@@ -50,6 +51,8 @@ KEYS: Mapping[str, AnswerWord] = {"1": "yes", "2": "no", "0": "agent", "9": "sto
 """What a pressed key means; any other is a wrong one."""
 AWAY = frozenset({"circuit_open", "rate_limited"})
 """Refusals of our own guard around a provider: the next channel is taken at once."""
+LEASE_SHARE = 0.9
+"""Of what is left of the lease, a request may take so much."""
 log = structlog.get_logger()
 
 
@@ -127,14 +130,19 @@ class Work:
                 await self.proceed(conversation.id, await self._asked(conversation), kept)
             case "end_hand_over":
                 await self.proceed(conversation.id, HandOverEnded(), kept)
+            case "miss_switch":
+                await self.proceed(conversation.id, SwitchSilent(), kept)
 
     async def _asked(self, conversation: Conversation) -> Event:
         """What became of the present attempt. The time for the answer to a message that was sent is over."""
         attempt = conversation.attempt
         if conversation.by_message and conversation.state == "ringing":
             return Silent(attempt)
-        carrier = self._channels.messages[conversation.attempts[-1].channel] if conversation.by_message else None
-        match await (carrier or self._channels.calls).find(conversation.key):
+        channel = conversation.attempts[-1].channel
+        carrier = self._channels.messages.get(channel) if conversation.by_message else self._channels.calls
+        if carrier is None:
+            return Unasked(attempt)  # the channel is no longer set up
+        match await carrier.find(conversation.key):
             case CallReport() as report:
                 return event_of(report, attempt, asked=True)
             case CallAbsent():
@@ -155,10 +163,24 @@ class Work:
         order, thanks = applied.written
         if order is not None:
             await self._attempt(applied.conversation, order)
-        if thanks is not None:  # nothing depends on it, so it is sent once and not asked about
-            await self._channels.messages[thanks.channel].send(thanks)
+        carrier = self._channels.messages.get(thanks.channel) if thanks is not None else None
+        if thanks is not None and carrier is not None:  # nothing depends on it: sent once, not asked about
+            await carrier.send(thanks)
         if applied.outbox:
             await self._outbox.forget(applied.outbox)
+
+    async def _carried(
+        self, order: CallOrder | MessageOrder, within_s: float
+    ) -> CallAccepted | CallRefused | CallUnknown:
+        """The provider's word, or that there is none, before the lease is over: after it others act."""
+        try:
+            async with asyncio.timeout(within_s):
+                if isinstance(order, CallOrder):
+                    return await self._channels.calls.place(order)
+                carrier = self._channels.messages.get(order.channel)
+                return CallRefused(True, "no_carrier") if carrier is None else await carrier.send(order)
+        except TimeoutError:
+            return CallUnknown("lease_over")
 
     async def _attempt(self, conversation: Conversation, order: CallOrder | MessageOrder | Unwritten) -> None:
         attempt = conversation.attempt
@@ -171,11 +193,7 @@ class Work:
             return
         if attempt == 1 and conversation.asks == 0:
             self._metrics.latency.observe(max(0, now_ms - conversation.source_ms) / 1000, CALL_CLASS)
-        if isinstance(order, CallOrder):
-            outcome = await self._channels.calls.place(order)
-        else:
-            outcome = await self._channels.messages[order.channel].send(order)
-        match outcome:
+        match await self._carried(order, (conversation.due_ms - now_ms) / 1000 * LEASE_SHARE):
             case CallAccepted(call=call):
                 event: Event = Placed(attempt, call)
             case CallRefused(permanent=permanent, reason=reason):

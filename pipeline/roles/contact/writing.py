@@ -82,7 +82,7 @@ class Writing:
                 raise NoAddress
             customer = self._permission.customer(record, notes)
             if conversation.by_message:
-                wait_s = self._plan.ladder[conversation.rung].wait_s
+                wait_s = self._plan.rung(conversation.rung).wait_s
                 return self._orders.message(conversation, customer, wait_s)
             return self._orders.call(conversation, conversation.attempt, customer)
         except (NoAddress, TextRefused) as refused:
