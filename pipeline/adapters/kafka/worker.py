@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from typing import Any
 
 import faust
@@ -129,7 +130,7 @@ class Worker:
             consumer = self.consumer
             try:
                 self.lag = await asyncio.wait_for(consumer.lag(), 10)
-                behind = sum(self.lag.values())
+                behind = left_waiting(self.lag, consumer.open)
                 if count % 5 == 0 and consumer.open:
                     await consumer.commit_positions()
             except Exception as error:
@@ -144,3 +145,9 @@ class Worker:
         await self._app.stop()
         await self._fetching.stop()
         self._scratch.cleanup()
+
+
+def left_waiting(lag: Mapping[int, int], is_open: bool) -> int:
+    """How many records wait, for the watchdog. A member that handed everything back and was given nothing since, not even
+    the word that nothing is its own, knows of none: it counts as if one waited, for its rebalance must end some time."""
+    return sum(lag.values()) if is_open else max(1, sum(lag.values()))
