@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "real"))
 
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from installation import Installation
-from outages import transaction
+from outside import payment
 from servers import ApacheKafka, RedisServer
 
 RATE = 200.0
@@ -88,7 +88,7 @@ class Line:
         for number in range(int(seconds * RATE)):
             time.sleep(max(0.0, start + number / RATE - time.perf_counter()))
             card = f"tok_l_{random.randrange(CARDS):024x}"
-            message = transaction(name, number, time.time()) | {"card": card}
+            message = payment(f"{name}-{number}", "tok_o", CARDS, number, time.time()) | {"card": card}
             sent[f"{name}-{number}".encode()] = time.perf_counter()
             self._installation.outside.produce_json("transactions", card, message)
         self._installation.outside.flush()
