@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,41 @@ def test_every_record_is_handed_over_once_in_order_many_at_a_time(bootstrap: str
         assert role.revocations > 0
 
     asyncio.run(scenario())
+
+
+def test_a_member_stays_in_its_group_however_long_its_own_consumer_has_not_polled(bootstrap: str) -> None:
+    async def scenario() -> None:
+        ledger = Ledger()
+        async with installation(bootstrap, "long.") as (settings, log):
+            role = Recorder(ledger)
+            worker = Worker(settings, TRANSACTIONS, "recorder", role)
+            await worker.start()
+            await feed(log, 300)
+            await until(lambda: ledger.total == 300)
+            before = role.revocations
+            consumer = worker.consumer._thread._consumer
+            consumer._subscription._last_fetch_ended -= 86_400.0
+            beats = _heartbeats(consumer._coordinator)
+            await until(lambda: len(beats) >= 3)
+            await feed(log, 300)
+            await until(lambda: ledger.total == 600)
+            assert role.revocations == before
+            await worker.stop()
+
+    asyncio.run(scenario())
+
+
+def _heartbeats(coordinator: Any) -> list[bool]:
+    """What each heartbeat from now on comes to."""
+    beats: list[bool] = []
+    beat = coordinator._do_heartbeat
+
+    async def counted() -> bool:
+        beats.append(await beat())
+        return beats[-1]
+
+    coordinator._do_heartbeat = counted
+    return beats
 
 
 def test_workers_share_the_partitions_and_hand_over_without_gap_or_repeat(bootstrap: str) -> None:

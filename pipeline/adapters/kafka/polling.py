@@ -14,7 +14,8 @@ Ownership hangs on four facts of Faust 0.15 and aiokafka 0.14:
   no partition of which something waits. Records are read by `fetching.Fetching` instead, which holds our positions.
 - An event handed to Faust around a rebalance may never reach the agent. The wait for a poll ends when it is handled or
   dropped; `_read_offset` is cleared first, or Faust would take the event for an old one.
-- With no active partition Faust sleeps a second; nothing of ours asks it for records.
+- With no active partition Faust sleeps a second; nothing of ours asks it for records. aiokafka in turn has a member leave
+  the group that asks for none for `broker_max_poll_interval`, and take no part again: that time is set to years.
 """
 
 import asyncio

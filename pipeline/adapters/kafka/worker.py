@@ -22,6 +22,9 @@ from pipeline.settings import Settings
 SESSION_S = 6.0
 HEARTBEAT_S = 1.0
 REBALANCE_S = 30.0
+UNPOLLED_S = 10 * 365 * 86_400.0
+"""aiokafka has a member leave its group that has not polled for so long (Faust's default: 1,000 s), and ours never polls:
+records are read elsewhere. Whether work goes on is the watchdog's to see."""
 REQUEST_S = 90.0
 """Faust refuses a session longer than this; it also bounds its recovery."""
 STREAM_BUFFER = 4
@@ -67,6 +70,7 @@ class Worker:
             broker_heartbeat_interval=HEARTBEAT_S,
             broker_rebalance_timeout=REBALANCE_S,
             broker_request_timeout=REQUEST_S,
+            broker_max_poll_interval=UNPOLLED_S,
             broker_max_poll_records=MAX_POLL_RECORDS,
             consumer_auto_offset_reset="earliest",  # positions are sought and checked by ourselves
             consumer_group_instance_id=None,
