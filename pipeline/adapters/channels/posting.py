@@ -6,7 +6,8 @@ alike. Redirects are not followed: they would carry keys to another address.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import aiohttp
 
@@ -29,28 +30,48 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Poster:
-    """Sends JSON bodies over kept connections. `start` before, `stop` after."""
+class Connected:
+    """Connections to one provider, kept between requests. Use as an async context manager, or call `start` and `stop`.
+    ``headers`` go with every request."""
 
-    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str] | None = None) -> None:
         self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._headers = headers
+        self._started: aiohttp.ClientSession | None = None
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        assert self._started is not None, "not started"
+        return self._started
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession(
+        self._started = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+            headers=self._headers,
         )
 
     async def stop(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._started is not None:
+            await self._started.close()
+            self._started = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+class Poster(Connected):
+    """Sends JSON bodies. `start` before, `stop` after."""
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], params: Mapping[str, str] | None = None
     ) -> Answer | CallRefused | CallUnknown:
-        assert self._session is not None, "not started"
         headers = {"Content-Type": "application/json", **headers}
         try:
             async with self._session.post(

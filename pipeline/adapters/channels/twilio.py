@@ -8,20 +8,17 @@ import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import aiohttp
 import msgspec
 
+from pipeline.adapters.channels.posting import TIMEOUT_S, Connected
 from pipeline.core.twilio import ACCOUNT_SID
 from pipeline.ports import CallAccepted, CallRefused, CallUnknown, Clock
 
 API = "https://api.twilio.com"
 VERSION = "2010-04-01"
-TIMEOUT_S = 5.0
-CONNECTIONS = 100
-KEEP_ALIVE_S = 60.0
 LATER = frozenset({401, 403, 408, 429})
 """Refusals that say something about us or the moment, not about the order."""
 TOO_MANY = 429
@@ -44,7 +41,7 @@ class Fetched(NamedTuple):
     ahead_s: float
 
 
-class TwilioClient:
+class TwilioClient(Connected):
     """One account. Use as an async context manager, or call `start` and `stop`. ``user``: an API key's sid, if the
     password is that key's secret and not the account's auth token."""
 
@@ -61,36 +58,12 @@ class TwilioClient:
             raise ValueError("a Twilio account's sid is AC and 32 hexadecimal digits")
         self._root = f"{url.rstrip('/')}/{VERSION}/Accounts/{account}/"
         login = base64.b64encode(f"{user or account}:{password}".encode()).decode()
-        self._headers = {"Authorization": f"Basic {login}"}
+        super().__init__(timeout_s, {"Authorization": f"Basic {login}"})
         self._clock = clock
-        self._timeout_s = timeout_s
         self._rest_until_s = 0.0
-        self._session: aiohttp.ClientSession | None = None
-
-    async def start(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-            headers=self._headers,
-        )
-
-    async def stop(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def create(self, resource: str, form: Sequence[tuple[str, str]]) -> CallAccepted | CallRefused | CallUnknown:
         """Make a call or a message (``Calls``, ``Messages``). Raises for nothing Twilio does."""
-        assert self._session is not None, "not started"
         if self._resting:
             return CallRefused(permanent=False, reason="rate_limited")
         try:
@@ -112,7 +85,6 @@ class TwilioClient:
 
     async def fetch(self, path: str, params: Mapping[str, str] | None = None) -> Fetched | CallUnknown:
         """Read ``path`` (``Calls``, ``Calls/<sid>`` …)."""
-        assert self._session is not None, "not started"
         if self._resting:
             return CallUnknown("rate_limited")
         try:

@@ -4,17 +4,12 @@ Only what is certain is said to be certain: a connection that was never made and
 refusals; a time-out, a lost connection and a server's error leave it unknown whether the phone rings.
 """
 
-from types import TracebackType
-from typing import Self
-
 import aiohttp
 import msgspec
 
+from pipeline.adapters.channels.posting import TIMEOUT_S, Connected
 from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown
 
-TIMEOUT_S = 5.0
-CONNECTIONS = 100
-KEEP_ALIVE_S = 60.0
 LATER = frozenset({401, 403, 408, 429})
 """Refusals that say something about us or the moment, not about the call."""
 
@@ -33,42 +28,18 @@ class _Calls(msgspec.Struct):
     calls: list[_Call]
 
 
-class VoiceProvider:
+class VoiceProvider(Connected):
     """The Provider port. Use as an async context manager, or call `start` and `stop`."""
 
     def __init__(
         self, url: str, key: str, callback_url: str, caller: str = "Cardwatch", timeout_s: float = TIMEOUT_S
     ) -> None:
+        super().__init__(timeout_s, {"Authorization": f"Bearer {key}"})
         self._url = url.rstrip("/") + "/v1/calls"
-        self._key = key
         self._callback_url = callback_url
         self._caller = caller
-        self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
-
-    async def start(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-            headers={"Authorization": f"Bearer {self._key}"},
-        )
-
-    async def stop(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def place(self, call: CallOrder) -> CallAccepted | CallRefused | CallUnknown:
-        assert self._session is not None, "not started"
         body = {
             "to": call.to,
             "from": call.sender or self._caller,
@@ -97,7 +68,6 @@ class VoiceProvider:
             return CallUnknown("unreadable")
 
     async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
-        assert self._session is not None, "not started"
         try:
             async with self._session.get(self._url, params={"idempotency_key": key}) as response:
                 answer = await response.read()

@@ -16,6 +16,7 @@ E164 = re.compile(r"\+[1-9]\d{6,14}")
 LAST4 = re.compile(r"[0-9]{4}")
 _decoder = msgspec.json.Decoder(Customer)
 _encoder = msgspec.json.Encoder()
+_CUSTOMER = "c:"
 
 
 class NoCustomer(ValueError):
@@ -37,10 +38,9 @@ def read_entry(record: Record) -> DirectoryEntry:
 
 def without_notes(record: bytes | None, notes: Notes) -> DirectoryEntry | None:
     """The entry to write again when a customer was written by a version that kept no notes on customers."""
-    if record is None:
+    if record is None or any(key.startswith(_CUSTOMER) for key in notes):
         return None
-    customer = _decoder.decode(record)
-    return None if customer_note(customer.customer) in notes else entry_of(customer)
+    return entry_of(_decoder.decode(record))
 
 
 def entry_of(customer: Customer) -> DirectoryEntry:
@@ -58,7 +58,7 @@ def address_digest(address: str) -> str:
 
 def customer_note(customer: str) -> str:
     """Key of the note on what reached a customer."""
-    return f"c:{customer}"
+    return f"{_CUSTOMER}{customer}"
 
 
 def wishes_note(customer: str) -> str:
