@@ -9,6 +9,7 @@ from models.calibrate import parse_prior
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.files import WatchedFile
 from pipeline.adapters.http.ops import OpsServer
+from pipeline.adapters.huge_pages import collapse
 from pipeline.adapters.kafka.log import KafkaLog, partition_of
 from pipeline.adapters.kafka.readers import KafkaReader
 from pipeline.adapters.kafka.worker import Worker
@@ -73,7 +74,14 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     except TimeoutError:
         log.warning("no answer from the control topic: the built-in model serves until one comes")
     scorer = Scorer(
-        kafka, store, knowledge, lambda card: partition_of(card, partitions), SystemClock(), settings, metrics
+        kafka,
+        store,
+        knowledge,
+        lambda card: partition_of(card, partitions),
+        SystemClock(),
+        settings,
+        metrics,
+        loaded=collapse,
     )
     kafka_worker = Worker(settings, TRANSACTIONS, "scorer", scorer)
 

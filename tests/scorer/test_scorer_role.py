@@ -83,7 +83,13 @@ class Desk:
             topic_prefix="",
             snapshot_key=None,
         )
-        self.scorer = Scorer(self.log, self.store, knowledge, place_of, self.clock, settings, self.metrics)
+        self.loaded = 0
+        self.scorer = Scorer(
+            self.log, self.store, knowledge, place_of, self.clock, settings, self.metrics, loaded=self._count_loaded
+        )
+
+    def _count_loaded(self) -> None:
+        self.loaded += 1
 
     async def take(self, *partitions: int, generation: int = 1) -> None:
         for partition in partitions:
@@ -232,6 +238,22 @@ def test_a_clean_hand_over_saves_and_the_next_owner_goes_on_from_there() -> None
         second = Desk(first.store)
         assert await second.scorer.load(0, Group(True), "member-2", 2) == 2
         assert first.store.rows[0].keys() == {card_in(0, 0).encode(), card_in(0, 1).encode()}
+
+    asyncio.run(story())
+
+
+def test_a_large_partition_says_when_its_rows_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.roles.scorer.role.MANY_ROWS", 2)
+
+    async def story() -> None:
+        first = Desk()
+        await first.take(0, 1)
+        await first.poll(0, some(0, 2))
+        await first.poll(1, some(1, 1))
+        await first.scorer.revoked(clean=True)
+        second = Desk(first.store)
+        await second.take(0, 1)
+        assert (first.loaded, second.loaded) == (0, 1)
 
     asyncio.run(story())
 

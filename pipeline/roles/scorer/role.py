@@ -30,6 +30,9 @@ PATIENCE_ROWS = 8
 """A save that is due makes the next poll wait for acknowledgements only when it is so much later than it should be, or
 so many times larger: most find a boundary with nothing on its way by themselves."""
 
+MANY_ROWS = 50_000
+"""A partition of fewer loads without a word to ``loaded``."""
+
 SWEEP_RETRY_S = 60.0
 """When a sweep met a store that is down, it goes on after so long."""
 
@@ -39,7 +42,8 @@ log = structlog.get_logger()
 class Scorer:
     """A PolledRole on the topic `transactions`.
 
-    ``partition_of`` says where a card belongs: a card in the wrong partition would have two histories.
+    ``partition_of`` says where a card belongs: a card in the wrong partition would have two histories. ``loaded`` is
+    called in a thread when the rows of a large partition have come.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Scorer:
         clock: Clock,
         settings: ScorerSettings,
         metrics: ScorerMetrics,
+        loaded: Callable[[], object] = lambda: None,
     ) -> None:
         self._log = log_port
         self._store = store
@@ -59,6 +64,7 @@ class Scorer:
         self._clock = clock
         self._settings = settings
         self._metrics = metrics
+        self._loaded = loaded
         self._owned: dict[int, OwnedPartition] = {}
         self._warm: dict[int, OwnedPartition] = {}
         self._suspect: set[int] = set()
@@ -90,6 +96,8 @@ class Scorer:
             self._suspect.discard(partition)
         started = time.perf_counter()
         owned = await own(self._store, partition, self._warm.pop(partition, None), proven)
+        if len(owned.rows) >= MANY_ROWS:
+            await asyncio.to_thread(self._loaded)
         owned.member = (member, generation)
         self._owned[partition] = owned
         log.info(
