@@ -245,7 +245,7 @@ def test_a_clean_hand_over_saves_and_the_next_owner_goes_on_from_there() -> None
 def test_a_large_partition_says_when_its_rows_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.roles.scorer.role.MANY_ROWS", 2)
 
-    async def story() -> None:
+    async def story() -> tuple[Desk, Desk]:
         first = Desk()
         await first.take(0, 1)
         await first.poll(0, some(0, 2))
@@ -253,9 +253,9 @@ def test_a_large_partition_says_when_its_rows_have_come(monkeypatch: pytest.Monk
         await first.scorer.revoked(clean=True)
         second = Desk(first.store)
         await second.take(0, 1)
-        assert (first.loaded, second.loaded) == (0, 1)
+        return first, second
 
-    asyncio.run(story())
+    assert [desk.loaded for desk in asyncio.run(story())] == [0, 1]
 
 
 def test_an_unclean_hand_over_saves_nothing_and_forgets_everything() -> None:

@@ -97,7 +97,7 @@ class Scorer:
         started = time.perf_counter()
         owned = await own(self._store, partition, self._warm.pop(partition, None), proven)
         if len(owned.rows) >= MANY_ROWS:
-            await asyncio.to_thread(self._loaded)
+            asyncio.get_running_loop().run_in_executor(None, self._loaded)  # decisions need not wait for it
         owned.member = (member, generation)
         self._owned[partition] = owned
         log.info(
