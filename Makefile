@@ -67,7 +67,16 @@ proof-redis-latency: $(READY) $(KAFKA_LIBS) ## latency while Redis is away again
 
 .PHONY: proof-scale
 proof-scale: $(READY) $(KAFKA_LIBS) ## 1 → 4 → 1 scorers under load, six times, one killed each time (Kafka, Redis)
-	@CARDWATCH_PROOF_ROUNDS=6 CARDWATCH_PROOF_RATE=500 $(REAL) tests/real/test_scale_out.py
+	@CARDWATCH_PROOF_ROUNDS=6 CARDWATCH_PROOF_RATE=500 CARDWATCH_PROOF_STEADY_S=3 $(REAL) tests/real/test_scale_out.py
+
+.PHONY: proof-contact-year
+proof-contact-year: $(READY) ## 20,000 simulated customers asked for a year, judged from outside; ARGS="--customers 2000" for a quick look
+	@$(BIN)/python benchmarks/contact_year.py $(ARGS)
+
+.PHONY: proof-contact
+proof-contact: $(READY) $(KAFKA_LIBS) ## transaction to first request beside a relay, 5 pairs of 60 s; a million scheduled steps (Kafka, Redis)
+	@$(BIN)/python benchmarks/contact_latency.py $(KAFKA_LIBS) --seconds 60 --pairs 5
+	@$(BIN)/python benchmarks/contact_store.py --contacts 1000000 --seconds 60 --pairs 5
 
 .PHONY: bench
 bench: $(READY) $(KAFKA_LIBS) ## this machine's figures beside other programs' (Kafka, Redis); ARGS="--short" for a quick look

@@ -1,7 +1,8 @@
-"""``cardwatch contact COMMAND``: why a customer is contacted or not, what is said to them, what was done. Nothing here
-writes to the store or contacts anybody."""
+"""``cardwatch contact COMMAND``: why a customer is contacted or not, what is said to them, what was done; the store that
+remembers it, made again or compared with the topics. Nothing here contacts anybody."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from pipeline.core.contact_policy import CLASSES
+from pipeline.core.topics import Topic
 
 T = TypeVar("T")
 _language = click.option(
@@ -36,7 +38,7 @@ def explain(customer: str, class_: str, at: str | None, language: str, as_json: 
     from pipeline.core.contact_report import explained_lines
 
     at_ms = round(time.time() * 1000) if at is None else _moment_ms(at)
-    settings = reports.ReportSettings()
+    settings = reports.ExplainSettings()
     found = _answered(reports.explained(settings, customer, class_, at_ms))
     if as_json:
         click.echo(reports.explained_json(found))
@@ -73,6 +75,61 @@ def dossier(contact: str, language: str, as_json: bool) -> None:
             click.echo(line)
     if found.broken:
         raise SystemExit(1)
+
+
+@contact.command()
+@click.option(
+    "--days",
+    default=35,
+    show_default=True,
+    type=click.IntRange(1, 400),
+    help="How far back conversations are looked at.",
+)
+@click.option("--dry-run", is_flag=True, help="Read and count; write nothing.")
+@click.option("--into-nonempty", is_flag=True, help="Add to a store that has something already; that stays as it is.")
+@_json
+def rebuild(days: int, dry_run: bool, into_nonempty: bool, as_json: bool) -> None:
+    """Make a lost contact store again from the topics. Stop the contact workers first, and start them afterwards. Exit
+    code 1: a server does not answer, or the store is not empty; 0: done, or counted."""
+    from pipeline.app import contact_rebuild
+    from pipeline.app.contact_reports import ExplainSettings
+
+    question = contact_rebuild.rebuild(ExplainSettings(), days, dry_run, into_nonempty, _shown)
+    try:
+        found = _answered(question)
+    except contact_rebuild.NotEmpty as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(found.as_json() if as_json else "\n".join(found.lines()))
+
+
+@contact.command()
+@click.option(
+    "--days",
+    default=8,
+    show_default=True,
+    type=click.IntRange(1, 400),
+    help="How far back conversations are looked at.",
+)
+@click.option("--repair", "mend", is_flag=True, help="Put back what is missing, publish what was left behind.")
+@_json
+def reconcile(days: int, mend: bool, as_json: bool) -> None:
+    """Compare the contact store with the topics; the workers may run. Exit code 1: something differs (with --repair: more
+    than could be mended), or a server does not answer."""
+    from pipeline.app import contact_rebuild
+    from pipeline.app.contact_reports import ExplainSettings
+
+    found = _answered(contact_rebuild.reconcile(ExplainSettings(), days, mend, _shown))
+    click.echo(found.as_json() if as_json else "\n".join(found.lines()))
+    if len(found.differences) > (found.mended or 0):
+        raise SystemExit(1)
+
+
+def _shown(topic: Topic, read: int, every: int) -> None:
+    """How far a topic is read, on a terminal, in one line."""
+    if sys.stderr.isatty():
+        share = read / every if every else 1.0
+        bar = "█" * round(20 * share)
+        click.echo(f"\r{topic.name:<22}{bar:<20} {read:,} / {every:,}", err=True, nl=read >= every)
 
 
 def _answered(question: Coroutine[Any, Any, T]) -> T:

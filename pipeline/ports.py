@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
+from pipeline.core.reach import Arm, Tally
 from pipeline.core.topics import Outgoing as Outgoing
 from pipeline.core.topics import Record as Record
 from pipeline.core.topics import Topic
@@ -137,6 +138,13 @@ class Reader(Protocol):
     async def stop(self) -> None: ...
 
 
+class WholeReader(Reader, Protocol):
+    """A Reader that can tell when it has read everything there is."""
+
+    async def places(self) -> dict[int, int]:
+        """The offset that each partition is read from next."""
+
+
 class Lease(Protocol):
     """At most one holder of a name at a time; each new holder gets a higher epoch. May raise `StoreDown`."""
 
@@ -233,6 +241,29 @@ class MessageChannel(Protocol):
         """What became of the message of this key: queued, sent (it goes on), delivered, undelivered, failed."""
 
 
+class SentMessage(NamedTuple):
+    """One order as its provider knows it. ``names``: of its parts, None for one the provider is not known to have;
+    ``statuses``: by name, of those whose outcome is known; ``sender``: the order's."""
+
+    key: str
+    names: Sequence[str | None]
+    statuses: Mapping[str, str] = MappingProxyType({})
+    sender: str = ""
+
+
+class SentMessages(Protocol):
+    """Which names of a provider stand for which order, for all workers and for some days: what it tells of a message may
+    reach any of them. Each method may raise `StoreDown`."""
+
+    async def keep(self, message: SentMessage) -> None:
+        """It was sent, under these names. What was heard of them stays."""
+
+    async def of_key(self, key: str) -> SentMessage | None: ...
+
+    async def heard(self, name: str, status: str) -> SentMessage | None:
+        """The message with what became of its part ``name``, and of all others; None: nobody sent it."""
+
+
 class Provider(Protocol):
     """Who makes the calls. Neither method raises for a provider that is away."""
 
@@ -240,6 +271,21 @@ class Provider(Protocol):
 
     async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
         """What became of the call of this key."""
+
+    async def cancel(self, key: str, call: str | None) -> None:
+        """End the call of this key, if it goes on; ``call``: the provider's name for it, where it is known. Nothing
+        depends on it."""
+
+
+class Reach(Protocol):
+    """How often each way reached whom, counted apart by period. Both may raise `StoreDown`. An increment may be lost or
+    come twice when a worker or the store dies: these are figures to learn from, nothing depends on one of them."""
+
+    async def add(self, period: int, counted: Mapping[Arm, Tally]) -> None:
+        """Whole numbers, on top of those there."""
+
+    async def counts(self, periods: Sequence[int], arms: Sequence[Arm]) -> Mapping[Arm, Sequence[Tally]]:
+        """For each arm what was counted in each of ``periods``, in their order."""
 
 
 class ReadUpTo(NamedTuple):
@@ -270,9 +316,11 @@ class OutboxEntry(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One conversation's new form. ``version``: as it was read, 0 for a new one. ``open``: it is the card's open
-    conversation. ``alerts``: those it takes in by this change. ``dossier``: entries put behind those there are, all kept
-    for ``dossier_ms`` from now."""
+    """One conversation's new form. ``version``: as it was read, 0 for a new one. ``open``: it goes on, and is the card's open
+    conversation unless it stands ``apart``. ``alerts``: those it takes in by this change. ``class_``: whose turn it is when
+    several are due. ``dossier``: entries put behind those there are, all kept while it is open and for ``dossier_ms`` after
+    the last change. For a store that was lost: ``becomes`` is the version it is stored as, if that is more than one
+    more than ``version``; ``number`` the last number given to a command of the card, which no later one goes below."""
 
     contact: str
     card: str
@@ -285,6 +333,10 @@ class Change(NamedTuple):
     outbox: Sequence[OutboxEntry] = ()
     dossier: Sequence[bytes] = ()
     dossier_ms: int = 0
+    class_: str = "fraud"
+    apart: bool = False
+    becomes: int = 0
+    number: int = 0
 
 
 Notes = Mapping[str, bytes]
@@ -310,6 +362,15 @@ class Kept(NamedTuple):
     value: bytes
     customer: bytes | None = None
     notes: Notes = MappingProxyType({})
+
+
+class Opened(NamedTuple):
+    """An open conversation and when it is due by the schedule; None: it is in no schedule, nobody will look at it."""
+
+    contact: str
+    version: int
+    value: bytes
+    due_ms: int | None
 
 
 class Asked(NamedTuple):
@@ -345,6 +406,15 @@ class Committed(NamedTuple):
 
     outcome: Literal["stored", "changed", "moved", "already"]
     outbox: Sequence[OutboxEntry] = ()
+
+
+class Swept(NamedTuple):
+    """What a sweep found: where the next one goes on (0: it has been through all), how many open conversations had no due
+    step and have one now, how many cards had an open conversation that is not there or has ended, and have none now."""
+
+    cursor: int
+    scheduled: int
+    dropped: int
 
 
 class DirectoryEntry(NamedTuple):
@@ -393,8 +463,13 @@ class ContactStore(Protocol):
         """The entries of a contact's dossier, in the order they were made; none: nothing was recorded, or it is
         forgotten."""
 
-    async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
-        """Conversations whose time has come, leased: they come due again when the lease ends, unless changed."""
+    async def claim(self, now_ms: int, lease_ms: int, limit: int, others: int = 0) -> Sequence[Kept]:
+        """At most ``limit`` conversations whose time has come, those of class fraud first, ``others`` of the other classes
+        at most (in the order of `URGENCY`). Leased: they come due again when the lease ends, unless changed."""
+
+    async def sweep(self, cursor: int, limit: int) -> Swept:
+        """See to it that each of the next open conversations, about ``limit`` of them from ``cursor`` on (0: the first), is
+        there and has a due step. One that has none gets the moment it was last given."""
 
     async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
         """Entries whose lease ended, oldest first, leased anew."""
@@ -405,5 +480,12 @@ class ContactStore(Protocol):
     async def put_customers(self, entries: Sequence[DirectoryEntry]) -> None:
         """Write customers' records and which cards are theirs, in this order."""
 
-    async def open_count(self) -> int:
-        """Conversations open now, over all workers."""
+    async def open_count(self, class_: str = "fraud") -> int:
+        """Conversations of the class open now, over all workers; of class fraud those that ask about a card."""
+
+    def opened(self) -> AsyncIterator[Sequence[Opened]]:
+        """Every conversation open now that asks about a card, some hundred at a time; one that changes meanwhile may be
+        missing, or come twice."""
+
+    async def overdue(self, now_ms: int) -> Sequence[str]:
+        """The ids of outbox entries whose lease ended, oldest first, at most a thousand; they are left as they are."""

@@ -3,8 +3,9 @@
 Each method runs without a pause in between, so each is as atomic as a Lua step. Nothing expires.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
+from pipeline.core.contact_policy import URGENCY
 from pipeline.ports import (
     Asked,
     Change,
@@ -14,9 +15,11 @@ from pipeline.ports import (
     Known,
     Move,
     Note,
+    Opened,
     OutboxEntry,
     ReadUpTo,
     Seen,
+    Swept,
     card_note,
 )
 
@@ -32,6 +35,9 @@ class MemoryContactStore:
         self.open: dict[str, str] = {}
         self.alerts: set[str] = set()
         self.due: dict[str, int] = {}
+        self.class_of: dict[str, str] = {}
+        self.given: dict[str, int | None] = {}
+        """The due moment of each conversation as its last change gave it; a lease does not move it."""
         self.outbox: dict[str, OutboxEntry] = {}
         self.outbox_due: dict[str, int] = {}
         self.sequences: dict[str, int] = {}
@@ -91,19 +97,26 @@ class MemoryContactStore:
         kept = self.kept.get(change.contact)
         if change.version != (kept.version if kept else 0):
             return True
-        if change.version == 0 and change.open and change.card in self.open:
+        if change.version == 0 and change.open and not change.apart and change.card in self.open:
             return True
         return any(f"{change.card}\n{alert}" in self.alerts for alert in change.alerts)
 
     def _apply(self, change: Change, now_ms: int, lease_ms: int) -> list[OutboxEntry]:
-        self.kept[change.contact] = Kept(change.contact, change.version + 1, change.value)
+        version = max(change.version + 1, change.becomes)
+        self.kept[change.contact] = Kept(change.contact, version, change.value)
+        if change.number:
+            self.sequences[change.card] = max(self.sequences.get(change.card, 0), change.number)
         self.owner[change.contact] = change.customer
         self.card_of[change.contact] = change.card
+        self.class_of[change.contact] = change.class_
+        self.given[change.contact] = (change.due_ms or 0) if change.open else None
         if change.due_ms is None:
             self.due.pop(change.contact, None)
         else:
             self.due[change.contact] = change.due_ms
-        if change.open:
+        if change.apart:
+            pass  # nothing joins it
+        elif change.open:
             self.open.setdefault(change.card, change.contact)
         elif self.open.get(change.card) == change.contact:
             del self.open[change.card]
@@ -144,11 +157,31 @@ class MemoryContactStore:
     async def dossier(self, contact: str) -> Sequence[bytes]:
         return list(self.dossiers.get(contact, ()))
 
-    async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
-        ripe = sorted((at, contact) for contact, at in self.due.items() if at <= now_ms)[:limit]
-        for _, contact in ripe:
+    async def claim(self, now_ms: int, lease_ms: int, limit: int, others: int = 0) -> Sequence[Kept]:
+        due = sorted(
+            (URGENCY.index(self.class_of[contact]), at, contact) for contact, at in self.due.items() if at <= now_ms
+        )
+        first = [contact for place, _, contact in due if place == 0][:limit]
+        rest = [contact for place, _, contact in due if place > 0][: max(0, min(others, limit - len(first)))]
+        ripe = first + rest
+        for contact in ripe:
             self.due[contact] = now_ms + lease_ms
-        return [self._with_customer(self.kept[contact]) for _, contact in ripe]
+        return [self._with_customer(self.kept[contact]) for contact in ripe]
+
+    async def sweep(self, cursor: int, limit: int) -> Swept:
+        looked_at = list(self.open.items())[cursor : cursor + limit]
+        scheduled = dropped = 0
+        for card, contact in looked_at:
+            if contact in self.due:
+                continue
+            if (due_ms := self.given.get(contact)) is not None:
+                self.due[contact] = due_ms
+                scheduled += 1
+            else:
+                del self.open[card]
+                dropped += 1
+        after = cursor + len(looked_at) - dropped
+        return Swept(after if after < len(self.open) else 0, scheduled, dropped)
 
     async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
         ripe = sorted((at, name) for name, at in self.outbox_due.items() if at <= now_ms)[:limit]
@@ -172,7 +205,7 @@ class MemoryContactStore:
         if record is None:
             self.customers.pop(customer, None)
             self.note_keys.pop(customer, None)
-            for key in (f"c:{customer}", f"w:{customer}"):
+            for key in (f"c:{customer}", f"w:{customer}", f"o:{customer}"):
                 self.notes.pop(key, None)
             return
         self.note_keys[customer] = tuple(notes)
@@ -181,5 +214,15 @@ class MemoryContactStore:
         for card in cards:
             self.holders[card] = customer
 
-    async def open_count(self) -> int:
-        return len(self.open)
+    async def open_count(self, class_: str = "fraud") -> int:
+        if class_ == "fraud":
+            return len(self.open)
+        return sum(self.class_of[contact] == class_ for contact in self.due)
+
+    async def opened(self) -> AsyncIterator[Sequence[Opened]]:
+        for contact in list(self.open.values()):
+            kept = self.kept[contact]
+            yield [Opened(contact, kept.version, kept.value, self.due.get(contact))]
+
+    async def overdue(self, now_ms: int) -> Sequence[str]:
+        return [name for at, name in sorted((at, name) for name, at in self.outbox_due.items()) if at <= now_ms]

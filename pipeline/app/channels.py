@@ -22,8 +22,9 @@ from pipeline.adapters.channels.wechat import WeChatChannel
 from pipeline.adapters.http.callbacks import Routes
 from pipeline.adapters.http.twilio_callbacks import Account, TwilioCallbacks
 from pipeline.core.twilio import CallbackUrls
-from pipeline.ports import CallOrder, CallReport, Clock, MessageChannel, Provider, StoreDown
+from pipeline.ports import CallOrder, CallReport, Clock, MessageChannel, Provider, SentMessages, StoreDown
 from pipeline.roles.contact.circuit import Circuit, Guard, GuardedChannel, GuardedProvider
+from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels
 
 
@@ -76,14 +77,24 @@ class Bank(NamedTuple):
 
 
 class Carriers:
-    """``channels`` for the role; ``routes`` for the call-back server; ``inbox`` wants the role before `start`."""
+    """``channels`` for the role; ``routes`` for the call-back server; ``inbox`` wants the role before `start`. ``known``:
+    what all workers know of messages sent; None: this one is alone."""
 
-    def __init__(self, settings: ChannelSettings, bank: Bank, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: ChannelSettings,
+        bank: Bank,
+        clock: Clock,
+        metrics: ContactMetrics,
+        known: SentMessages | None = None,
+    ) -> None:
         self.inbox = Inbox()
         self.routes: list[Routes] = []
         self._settings = settings
         self._bank = bank
         self._clock = clock
+        self._metrics = metrics
+        self._known = known
         self._kept: list[Started] = []
         self._messages: dict[str, MessageChannel] = {}
         calls = self._voice() if settings.voice_via == "http" else None
@@ -115,13 +126,18 @@ class Carriers:
 
     def _carry(self, names: Sequence[str], channel: MessageChannel, guard: Guard) -> None:
         for name in names:
-            self._messages[name] = GuardedChannel(channel, guard)
+            self._messages[name] = GuardedChannel(channel, guard, self._metrics.withhold)
+            self._metrics.watch_circuit(name, guard.state)
+
+    def _calls(self, provider: Provider, guard: Guard) -> Provider:
+        self._metrics.watch_circuit("voice", guard.state)
+        return GuardedProvider(provider, guard, self._metrics.withhold)
 
     def _voice(self) -> Provider:
         chosen = self._settings
         voice = VoiceProvider(chosen.voice_url, given(chosen.voice_key), self._bank.callback_url, chosen.voice_from)
         self._kept.append(voice)
-        return GuardedProvider(voice, self._guard(chosen.voice_rate))
+        return self._calls(voice, self._guard(chosen.voice_rate))
 
     def _twilio(self) -> Provider | None:
         """Who makes the calls, if they go through Twilio."""
@@ -137,7 +153,7 @@ class Carriers:
         self.routes.append(TwilioCallbacks(whose, self.inbox, self.inbox, self.inbox))
         if chosen.voice_via != "twilio":
             return None
-        return GuardedProvider(TwilioVoice(client, urls, given(chosen.twilio_caller), self._clock), guard)
+        return self._calls(TwilioVoice(client, urls, given(chosen.twilio_caller), self._clock), guard)
 
     def _smpp(self) -> None:
         chosen = self._settings
@@ -151,9 +167,10 @@ class Carriers:
             self.inbox.replied,
             tls=ssl.create_default_context() if chosen.smpp_tls else None,
             rate_s=chosen.smpp_rate,
+            known=self._known,
         )
         self._kept.append(channel)
-        self._carry(["sms"], channel, self._guard(chosen.smpp_rate))
+        self._carry(["sms"], channel, self._guard(None))  # the channel keeps the rate: it knows how many a text becomes
 
     def _email(self) -> None:
         chosen = self._settings

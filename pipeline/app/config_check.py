@@ -14,15 +14,18 @@ from pydantic import ValidationError
 from models.calibrate import PriorRefused, parse_prior
 from pipeline.adapters.almanac import world_almanac
 from pipeline.adapters.channels.settings import ChannelSettings
+from pipeline.adapters.crm.apprise import NoApprise
 from pipeline.app.configuration import LANGUAGES, WrongInstallation, load_money, policy_parser, read
 from pipeline.core.columns import SCHEMA
 from pipeline.core.contact_hours import Almanac
+from pipeline.core.crm_mapping import parse_mapping
 from pipeline.core.messages import TemplateError
 from pipeline.core.toml_text import FileError
 from pipeline.core.words import Words, check_words, parse_words
 from pipeline.desk.settings import DeskSettings
 from pipeline.roles.contact.profile import ProfileError, check_channels, read_profile, read_texts
 from pipeline.roles.contact.settings import ContactSettings
+from pipeline.roles.crm.settings import CrmSettings
 from pipeline.roles.learner.settings import LearnerSettings
 from pipeline.roles.scorer.settings import ScorerSettings
 from pipeline.settings import PREFIX, Settings
@@ -32,6 +35,7 @@ SETTINGS: Mapping[str, type[Settings]] = {
     "learner": LearnerSettings,
     "contact": ContactSettings,
     "channels": ChannelSettings,
+    "crm": CrmSettings,
     "desk": DeskSettings,
 }
 
@@ -48,7 +52,7 @@ def refusal(error: Exception) -> str | None:
     match error:
         case ValidationError():
             return "\n".join(_settings_refusals(error))
-        case FileError() | PriorRefused() | ProfileError() | TemplateError() | WrongInstallation():
+        case FileError() | PriorRefused() | ProfileError() | TemplateError() | WrongInstallation() | NoApprise():
             return str(error)
         case FileNotFoundError() | PermissionError() | IsADirectoryError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}"
@@ -106,6 +110,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
     yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
     yield "rates.toml", lambda: load_money(settings)
+    yield "crm.toml", lambda: parse_mapping(*read(settings, CrmSettings().crm_mapping))
     for path in sorted(root.glob("contact/*.toml")):
         yield f"contact/{path.name}", partial(read_profile, root, path.stem, almanac)
     yield "contact profile in use", lambda: _contact_profile(root, almanac)
@@ -118,7 +123,7 @@ def _words(settings: Settings, language: str) -> Words:
 def _contact_profile(root: Path, almanac: Almanac) -> None:
     """Raises ProfileError where the ladder wants a channel that no setting provides."""
     profile = read_profile(root, ContactSettings().contact_profile, almanac)
-    check_channels(profile.plan, ChannelSettings().carried())
+    check_channels(profile.plans, ChannelSettings().carried())
 
 
 def _report_words(settings: Settings, language: str) -> Words:

@@ -21,7 +21,7 @@ from pipeline.roles.learner.course import FeatureSpace
 from pipeline.settings import Settings
 
 LANGUAGES = ("en", "zh-CN")
-PORTS = {"gateway": 9110, "scorer": 9120, "learner": 9130, "contact": 9140, "reminder": 9150, "archive": 9160, "desk": 9170}  # fmt: skip
+PORTS = {"gateway": 9110, "scorer": 9120, "learner": 9130, "contact": 9140, "reminder": 9150, "archive": 9160, "desk": 9170, "crm": 9180}  # fmt: skip
 FEATURE_SPACE = FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit)
 
 

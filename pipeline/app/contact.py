@@ -1,6 +1,8 @@
-"""Wiring of the contact role: decisions by polls, customers and answers by groups, providers through their channels."""
+"""Wiring of the contact role: decisions by polls, customers, answers and requests by groups, providers through their channels."""
 
 import asyncio
+
+import structlog
 
 from pipeline.adapters.almanac import world_almanac
 from pipeline.adapters.channels.settings import ChannelSettings
@@ -8,19 +10,35 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.http.callbacks import serve
 from pipeline.adapters.http.inbound import FRONT_ENDS, Inbound
 from pipeline.adapters.http.ops import OpsServer
+from pipeline.adapters.kafka.ending import EXIT_OUTSIDE_LOG, end_process
 from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.readers import GroupReader
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
+from pipeline.adapters.redis.reach import RedisReach
 from pipeline.app.channels import Bank, Carriers
 from pipeline.app.configuration import done_before, new_registry, ops_port, until
+from pipeline.app.contact_rebuild import is_lost
 from pipeline.core.dead_letters import dead_letter
-from pipeline.core.topics import ANSWERS, CARD_COMMAND_RESULTS, CUSTOMERS, DEAD_LETTERS, DECISIONS, Topic
-from pipeline.ports import Record
+from pipeline.core.topics import (
+    ANSWERS,
+    CARD_COMMAND_RESULTS,
+    CONTACT_REQUESTS,
+    CUSTOMER_EVENTS,
+    CUSTOMERS,
+    DEAD_LETTERS,
+    DECISIONS,
+    Topic,
+)
+from pipeline.ports import ContactStore, Record, StoreDown
 from pipeline.roles.contact.metrics import ContactMetrics
-from pipeline.roles.contact.role import ContactRole, DeadLetters
+from pipeline.roles.contact.request_reader import DeadLetters
+from pipeline.roles.contact.role import STORE_RETRY_S, ContactRole
+from pipeline.roles.contact.sent_messages import NotedMessages
 from pipeline.roles.contact.settings import ContactSettings
+
+log = structlog.get_logger()
 
 
 async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
@@ -28,14 +46,21 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
     registry = new_registry()
     metrics = ContactMetrics(registry)
     clock = SystemClock()
-    carriers = Carriers(ChannelSettings(), Bank(settings.bank_name, settings.voice_callback_url()), clock)
-    kafka = KafkaLog(settings)
-    if not await done_before(stop, kafka.start()):
-        return
     redis = connect(settings.store_url)
     store = RedisContactStore(redis, settings.topic_prefix)
-    role = ContactRole(kafka, store, carriers.channels, clock, world_almanac(), settings, metrics, dead_letters(kafka))
+    bank = Bank(settings.bank_name, settings.voice_callback_url())
+    carriers = Carriers(ChannelSettings(), bank, clock, metrics, NotedMessages(store, clock))
+    kafka = KafkaLog(settings)
+    reach = RedisReach(redis, settings.topic_prefix)
+    almanac = world_almanac()
+    role = ContactRole(kafka, store, carriers.channels, clock, almanac, settings, metrics, dead_letters(kafka), reach)
     carriers.inbox.give_to(role)
+    if not await done_before(stop, kafka.start()):  # what is configured wrong was told before
+        return
+    if not await done_before(stop, _remembering(settings, store)):
+        await kafka.stop()
+        await redis.aclose()
+        return
     await carriers.start()
     kafka_worker = Worker(settings, DECISIONS, "contact", role)
 
@@ -53,8 +78,10 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
         asyncio.create_task(GroupReader(settings, topic, "contact", handler).run(stop))
         for topic, handler in (
             (CUSTOMERS, role.customers),
+            (CUSTOMER_EVENTS, role.customer_events),
             (ANSWERS, role.answers),
             (CARD_COMMAND_RESULTS, role.results),
+            (CONTACT_REQUESTS, role.requests),
         )
     ]
     await kafka_worker.start()
@@ -67,6 +94,22 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
     await ops.stop()
     await kafka.stop()
     await redis.aclose()
+
+
+async def _remembering(settings: ContactSettings, store: ContactStore) -> None:
+    """Waits for the store, and ends the process when it has lost what it knew: all decisions would be taken in anew, and
+    every customer asked again."""
+    while True:
+        try:
+            lost = await is_lost(settings, store)
+            break
+        except StoreDown as error:
+            log.warning("waiting for the contact store", error=str(error))
+            await asyncio.sleep(STORE_RETRY_S)
+    if lost:
+        end_process(
+            EXIT_OUTSIDE_LOG, "the contact store is empty, but contacts are on record: cardwatch contact rebuild"
+        )
 
 
 def dead_letters(kafka: KafkaLog) -> DeadLetters:

@@ -81,10 +81,16 @@ def next_open(hours: Sequence[Hours], place: Place, from_ms: int) -> int | None:
 
 def day_over_ms(place: Place, moment_ms: int, days: int) -> int:
     """When the customer's calendar day of that instant and the ``days`` - 1 after it are over in all zones."""
-    return max(_instant(_local(moment_ms, zone).date() + timedelta(days=days), time.min, zone) for zone in place.zones)
+    return max(_instant(local(moment_ms, zone).date() + timedelta(days=days), time.min, zone) for zone in place.zones)
 
 
-def _local(moment_ms: int, zone: tzinfo) -> datetime:
+def local_hour(moment_ms: int, zone: tzinfo) -> int:
+    """0 to 23, by the clock of that zone."""
+    return local(moment_ms, zone).hour
+
+
+def local(moment_ms: int, zone: tzinfo) -> datetime:
+    """What a clock there shows."""
     return datetime.fromtimestamp(moment_ms / 1000, UTC).astimezone(zone)
 
 
@@ -93,7 +99,7 @@ def _holiday(place: Place, day: date) -> str | None:
 
 
 def _open_in(hours: Sequence[Hours], place: Place, zone: tzinfo, moment_ms: int) -> bool:
-    now = _local(moment_ms, zone)
+    now = local(moment_ms, zone)
     minute = now.hour * 60 + now.minute
     return any(
         each.start <= minute < each.end
@@ -106,7 +112,7 @@ def _open_in(hours: Sequence[Hours], place: Place, zone: tzinfo, moment_ms: int)
 def _next_in(hours: Sequence[Hours], place: Place, zone: tzinfo, from_ms: int) -> int | None:
     if _open_in(hours, place, zone, from_ms):
         return from_ms
-    first = _local(from_ms, zone).date()
+    first = local(from_ms, zone).date()
     for ahead in range(SEARCH_DAYS):
         day = first + timedelta(days=ahead)
         for moment_ms in sorted(_turns(hours, day, zone)):
@@ -124,11 +130,11 @@ def _turns(hours: Sequence[Hours], day: date, zone: tzinfo) -> Iterator[int]:
             yield _instant(day, start, zone, fold)
     begin_ms = _instant(day, time.min, zone) - 1
     end_ms = _instant(day + timedelta(days=1), time.min, zone)
-    before = _local(begin_ms, zone).utcoffset()
-    if before != _local(end_ms, zone).utcoffset():
+    before = local(begin_ms, zone).utcoffset()
+    if before != local(end_ms, zone).utcoffset():
         while end_ms - begin_ms > 1:
             middle_ms = (begin_ms + end_ms) // 2
-            if _local(middle_ms, zone).utcoffset() == before:
+            if local(middle_ms, zone).utcoffset() == before:
                 begin_ms = middle_ms
             else:
                 end_ms = middle_ms

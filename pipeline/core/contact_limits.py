@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pipeline.core.contact_history import IN_FLIGHT_MS, KEEP_MS, MAX_ENTRIES, NOTHING, History, in_flight
 from pipeline.core.contact_hours import DAY_MS, day_over_ms
 from pipeline.core.contact_policy import CapRule
-from pipeline.core.verdict import Said, Scene, Way
+from pipeline.core.verdict import Detail, Said, Scene, Way
 
 
 def caps(scene: Scene, way: Way, moment_ms: int) -> Said:
@@ -21,14 +21,14 @@ def caps(scene: Scene, way: Way, moment_ms: int) -> Said:
             continue
         history = scene.history if rule.of == "customer" else scene.numbers.get(way.to, NOTHING)
         leaving = sorted(_leaving(rule, scene, history, moment_ms))
-        detail = f"{len(leaving)} of {rule.limit} in {rule.days} d of the {rule.of}"
+        seen = Detail("cap", {"count": len(leaving), "limit": rule.limit, "days": rule.days, "of": rule.of})
         if len(leaving) >= rule.limit:
             until_ms = leaving[len(leaving) - rule.limit]
             if until_ms > (said.until_ms or 0):
-                said = Said("caps", "until", _cap_name(rule), rule.source, until_ms, detail)
+                said = Said("caps", "until", _cap_name(rule), rule.source, until_ms, (seen,))
         elif said.answer == "ok" and len(leaving) / rule.limit > most:
             most = len(leaving) / rule.limit
-            said = Said("caps", "ok", "below", rule.source, detail=detail)
+            said = Said("caps", "ok", "below", rule.source, details=(seen,))
     for history in (scene.history, scene.numbers.get(way.to, NOTHING)):
         if (
             scene.rules.caps
@@ -58,8 +58,26 @@ def _leaving(rule: CapRule, scene: Scene, history: History, moment_ms: int) -> I
             yield leaves_ms
 
 
+QUESTION_OUT_MS = 600_000
+"""How long an unanswered question about a payment holds back what is less urgent, from its latest attempt on: longer
+than ladders wait between two attempts, so that nothing slips in between."""
+
+
+def question_out_ms(history: History) -> int:
+    """Until when the questions about payments that are out hold back everything else; 0: none is out."""
+    out: dict[str, int] = {}
+    for entry in history.entries:
+        if entry.class_ == "fraud":
+            out[entry.event] = 0 if entry.kind == "effective" else entry.time_ms + QUESTION_OUT_MS
+    return max(out.values(), default=0)
+
+
 def cool_down(scene: Scene, way: Way, moment_ms: int) -> Said:
-    """A dial under way may be the conversation after which nobody calls, so it holds the others back."""
+    """A dial under way may be the conversation after which nobody calls, so it holds the others back. While a question
+    about a payment is out, nothing else is said."""
+    out_ms = 0 if scene.asked.class_ == "fraud" else question_out_ms(scene.history)
+    if out_ms > moment_ms:
+        return Said("cool_down", "until", "fraud_first", None, out_ms)
     if not scene.rules.cool_downs:
         return Said("cool_down", "ok", "not_asked")
     said = Said("cool_down", "ok", "none", scene.rules.cool_downs[0].source)
@@ -70,6 +88,6 @@ def cool_down(scene: Scene, way: Way, moment_ms: int) -> Said:
                      if dial.class_ in rule.after]  # fmt: skip
         until_ms = max([*talks, *under_way], default=0)
         if until_ms > max(moment_ms, said.until_ms or 0):
-            detail = f"{rule.hours} h after a conversation"
-            said = Said("cool_down", "until", "after_conversation", rule.source, until_ms, detail)
+            seen = Detail("cool_down", {"hours": rule.hours})
+            said = Said("cool_down", "until", "after_conversation", rule.source, until_ms, (seen,))
     return said

@@ -17,6 +17,8 @@ from pipeline.core.contact_hours import Almanac, Hours, clock_minutes
 ContactClass = Literal["fraud", "service", "reminder", "collection", "marketing"]
 Channel = Literal["voice", "sms", "email", "push", "wechat", "webhook"]
 CLASSES: tuple[str, ...] = get_args(ContactClass)
+URGENCY: tuple[str, ...] = ("fraud", "collection", "reminder", "service", "marketing")
+"""Who goes first when several are due."""
 CHANNELS: tuple[str, ...] = get_args(Channel)
 Protection = Literal[
     "hardship", "vulnerable", "bankruptcy", "deceased", "represented", "breathing_space", "unknown"

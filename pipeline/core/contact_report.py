@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
+from pipeline.core.contact_order import Placing
 from pipeline.core.decision import Reason
 from pipeline.core.dossier import Broken, masked_address
 from pipeline.core.masking import mask
@@ -16,7 +17,8 @@ COLUMNS = ("gate", "answer", "reason", "opens_local", "opens_utc", "source")
 
 
 class Explained(NamedTuple):
-    """``profile``: the policy's version; ``signed_by``: who answers for it; ``zones``: where the customer may be."""
+    """``profile``: the policy's version; ``signed_by``: who answers for it; ``zones``: where the customer may be;
+    ``order``: how the ladder is climbed, where rungs may change places."""
 
     customer: str
     class_: str
@@ -25,6 +27,7 @@ class Explained(NamedTuple):
     at_ms: int
     zones: Sequence[tzinfo]
     verdict: Verdict
+    order: Sequence[Placing] = ()
 
 
 def explained_json(found: Explained) -> dict[str, Any]:
@@ -38,6 +41,7 @@ def explained_json(found: Explained) -> dict[str, Any]:
         "at": rfc3339(found.at_ms / 1000),
         "zones": [str(zone) for zone in found.zones],
         "gates": [_gate(said, found.zones) for said in verdict.said],
+        **({"order": [_placing(placing) for placing in found.order]} if found.order else {}),
     }
     if isinstance(verdict, Go):
         return {**answer, "verdict": "go", "channel": verdict.channel, "to": masked_address(verdict.to)}
@@ -69,8 +73,25 @@ def explained_lines(found: Explained, words: Words) -> Iterator[str]:
             ]
         )
     yield from _table(rows)
+    if found.order:
+        yield ""
+        yield f"{say(words, 'order')}: " + ", ".join(_placing_line(placing, words) for placing in found.order)
     yield ""
     yield _verdict(found, words)
+
+
+def _placing(placing: Placing) -> dict[str, Any]:
+    known = placing.tally
+    learned = {} if known is None or not known.tried else {"p": round(known.reached / known.tried, 3)}
+    tried = {} if known is None else {"of": round(known.tried, 1)}
+    return {"way": placing.way, "why": placing.why, **learned, **tried}
+
+
+def _placing_line(placing: Placing, words: Words) -> str:
+    """Where it was counted, with the share that was reached, of how many; those of the past count less."""
+    known = placing.tally
+    learned = f", p={known.reached / known.tried:.2f} / {known.tried:.0f}" if known and known.tried else ""
+    return f"{placing.way} ({say(words, f'why_{placing.why}')}{learned})"
 
 
 def _verdict(found: Explained, words: Words) -> str:
@@ -93,7 +114,24 @@ def say(words: Words, code: str) -> str:
 
 def _reason(said: Said, words: Words) -> str:
     told = say(words, f"reason_{said.reason}")
-    return f"{told} ({mask(said.detail)})" if said.detail else told
+    seen = _seen([detail.as_json() for detail in said.details], words)
+    return f"{told} ({seen})" if seen else told
+
+
+def _seen(details: str | Sequence[Mapping[str, Any]], words: Words) -> str:
+    """What a gate looked at, in words; as it stands, if an earlier version wrote it in words of its own."""
+    if isinstance(details, str):
+        return mask(details)
+    separator = say(words, "between_details")
+    return mask(separator.join(words.say(Reason(f"detail_{each['code']}", _terms(each, words))) for each in details))
+
+
+def _terms(detail: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    """The figures of a detail; codes among them in words, where there are any."""
+    return {
+        name: words.sentences.get(f"{name}_{value}", value) if isinstance(value, str) else value
+        for name, value in detail.items()
+    }
 
 
 def _gate(said: Said, zones: Sequence[tzinfo]) -> dict[str, Any]:
@@ -102,7 +140,10 @@ def _gate(said: Said, zones: Sequence[tzinfo]) -> dict[str, Any]:
         "gate": said.gate,
         "answer": said.answer,
         "reason": said.reason,
-        "detail": mask(said.detail),
+        "detail": [
+            {name: mask(value) if isinstance(value, str) else value for name, value in detail.as_json().items()}
+            for detail in said.details
+        ],
         "source": said.source,
         **opening,
     }
@@ -139,18 +180,22 @@ def _entry_lines(number: int, entry: Mapping[str, Any], words: Words) -> Iterato
     event = say(words, f"event_{entry.get('event', '')}") if entry else "?"
     facts = [
         f"{entry[name]}"
-        for name in ("word", "attempt", "channel", "assurance", "call", "cannot_call", "reason")
+        for name in ("word", "attempt", "channel", "assurance", "call", "cannot_call", "reason", "amount", "currency")
         if name in entry
     ]
     yield f"{number}. {entry.get('time', '?')}  {event}" + (f": {', '.join(facts)}" if facts else "")
-    if isinstance(alert := entry.get("alert"), dict):
-        yield f"    {', '.join(f'{name} {value}' for name, value in alert.items())}"
-    if "until" in entry:
-        yield f"    {say(words, 'fact_until')} {entry['until']}"
+    for named in (each for name in ("alert", "matter") if isinstance(each := entry.get(name), dict)):
+        yield f"    {', '.join(f'{name} {value}' for name, value in named.items())}"
+    for name in ("until", "call_back_by"):
+        if name in entry:
+            yield f"    {say(words, f'fact_{name}')} {entry[name]}"
     if "policy" in entry:
         yield f"    {entry['policy']} · {', '.join(entry.get('zones', ()))}"
     for gate in entry.get("gates", ()):
         yield f"      {_gate_line(gate, words)}"
+    if order := entry.get("order"):
+        ways = [each.rpartition(": ") for each in order]
+        yield f"    {say(words, 'order')}: " + ", ".join(f"{way} ({say(words, f'why_{why}')})" for way, _, why in ways)
     for told in entry.get("told", ()):
         where = f"{say(words, 'reason_' + told['channel'])}, {say(words, 'fact_to')} {told['to']}, {told['language']}"
         yield f"    {where}"
@@ -161,9 +206,10 @@ def _entry_lines(number: int, entry: Mapping[str, Any], words: Words) -> Iterato
         yield f"    → {say(words, f'did_{kind}_{what}')}{reason}"
 
 
-def _gate_line(gate: Mapping[str, str], words: Words) -> str:
+def _gate_line(gate: Mapping[str, Any], words: Words) -> str:
     told = [say(words, f"gate_{gate['gate']}"), say(words, f"answer_{gate['answer']}")]
-    told.append(say(words, f"reason_{gate['reason']}") + (f" ({gate['detail']})" if "detail" in gate else ""))
+    seen = _seen(gate.get("detail", ()), words)
+    told.append(say(words, f"reason_{gate['reason']}") + (f" ({seen})" if seen else ""))
     if "until" in gate:
         told.append(gate["until"])
     if "source" in gate:

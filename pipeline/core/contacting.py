@@ -5,38 +5,46 @@ record published twice is recognisably the same one. Card commands leave here wi
 store allots it in the step that accepts the transition.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from pipeline.core.conversation import (
-    CALL_CLASS,
     OPEN,
     Acknowledged,
     Alert,
     Answered,
     Barred,
+    CallBackMissed,
     Conversation,
     Deferred,
     Ended,
     Event,
     HandOverEnded,
-    Plan,
     Raised,
     Refused,
+    Reversed,
     Silent,
     SwitchSilent,
+    attempt_key,
 )
 from pipeline.core.exemption import Exemption, exemption_after
+from pipeline.core.matters import about
 from pipeline.core.moments import rfc3339
+from pipeline.core.plan import Plan
 from pipeline.core.records import Answer, CardCommand, ContactStep, Label, Step
 
 EffectName = Literal[
     "command", "hold_again", "release", "block", "labels", "answer", "call",
     "planned", "planned_again", "sending", "accepted", "failed", "unknown", "answered", "completed", "escalated",
-    "expired", "cancelled", "close", "deferred", "delivered",
+    "expired", "cancelled", "close", "deferred", "delivered", "hang_up",
 ]  # fmt: skip
+
+
+TELLS_APART = 3
+"""Characters of an address's digest that leave with a record, the first the same for all: enough to tell one customer's
+addresses apart, and no more."""
 
 
 class Call(NamedTuple):
@@ -52,7 +60,14 @@ class Close(NamedTuple):
     part: str
 
 
-Effect = CardCommand | Label | ContactStep | Answer | Call | Close | Exemption
+class HangUp(NamedTuple):
+    """The order to end the call of ``key``, the provider's ``call`` if its name is known: once, or not at all."""
+
+    key: str
+    call: str | None
+
+
+Effect = CardCommand | Label | ContactStep | Answer | Call | Close | HangUp | Exemption
 
 
 class Scene(NamedTuple):
@@ -65,32 +80,65 @@ class Scene(NamedTuple):
     plan: Plan
 
 
-def carried_out(names: Iterable[EffectName], scene: Scene) -> tuple[Effect, ...]:
-    """The effects that ``names`` stand for, in their order."""
-    return tuple(effect for name in names for effect in EFFECTS[name](scene))
+def carried_out(
+    names: Iterable[EffectName],
+    scene: Scene,
+    effects: Mapping[EffectName, Callable[[Scene], Iterable[Effect]]] | None = None,
+) -> tuple[Effect, ...]:
+    """The effects that ``names`` stand for, in their order; ``effects``: what they mean, if not as in a verification."""
+    meant = effects or EFFECTS
+    return tuple(effect for name in names for effect in meant[name](scene))
 
 
 def _step(
-    scene: Scene, step: Step, alert: str | None = None, *, reason: str | None = None, of_attempt: bool = True
+    scene: Scene,
+    step: Step,
+    alert: str | None = None,
+    *,
+    reason: str | None = None,
+    of_attempt: bool = True,
+    call_back_ms: int | None = None,
 ) -> ContactStep:
     after = scene.after
     event = scene.event
     attempt = getattr(event, "attempt", None) or after.attempt or None
     first = after.attempts[attempt - 1].covers[0] if attempt and after.attempts[attempt - 1].covers else None
-    subject = alert or first or after.alerts[0].id
-    return ContactStep(
+    subject = alert or first or (after.alerts or after.matters)[0].id
+    unattached = isinstance(event, Answered) and event.attempt is None
+    told = ContactStep(
         contact=after.id,
-        subject={"alert": subject},
+        subject={about(after.matters, subject): subject},
         customer=after.customer,
-        class_=CALL_CLASS,
+        class_=after.class_,
         step=step,
         time=rfc3339(scene.now_ms / 1000),
         channel=channel_of(after, event, attempt) if of_attempt else None,
-        attempt=attempt if of_attempt else None,
+        attempt=attempt if of_attempt and not unattached else None,
         reason=reason,
         answer=event.word if isinstance(event, Answered) else None,
         policy_version=next((known.policy_version for known in after.alerts if known.id == subject), None),
+        call_back_by=None if call_back_ms is None else rfc3339(call_back_ms / 1000),
+        due=None if after.due_ms is None else rfc3339(after.due_ms / 1000),
     )
+    return _with_what_is_needed_again(told, scene)
+
+
+def _with_what_is_needed_again(told: ContactStep, scene: Scene) -> ContactStep:
+    """``told`` with what only this transition knows, and whoever tells the conversation again has to."""
+    event, attempts = scene.event, scene.after.attempts
+    match told.step:
+        case "sending":
+            sent = attempts[-1]
+            to = None if sent.address is None else sent.address[:TELLS_APART]
+            return replace(told, covers=list(sent.covers), rung=scene.after.rung, to=to, sender=sent.sender)
+        case "accepted" | "delivered":
+            return replace(told, call=getattr(event, "call", None))
+        case "answered":
+            assert isinstance(event, Answered)
+            address = attempts[event.attempt - 1].address if event.attempt else None
+            to = address[:TELLS_APART] if address else None
+            return replace(told, assurance=event.assurance, to=to, covers=list(event.alerts))
+    return told
 
 
 def channel_of(conversation: Conversation, event: Event, attempt: int | None) -> str | None:
@@ -103,7 +151,8 @@ def channel_of(conversation: Conversation, event: Event, attempt: int | None) ->
 def _command(
     scene: Scene, command: Literal["hold", "release", "block", "limit"], alert: Alert, reason: str
 ) -> CardCommand:
-    again = ":again" if reason == "no_after_yes" else ""
+    after_no = scene.after.taken_back and command in ("hold", "release")
+    again = f":{scene.after.taken_back}" if after_no else ""  # what was done before is done under another name
     return CardCommand(
         id=f"{scene.after.id}:{command}:{alert.id}{again}",
         card=scene.after.card,
@@ -140,14 +189,12 @@ def _hold_again(scene: Scene) -> Iterable[Effect]:
 
 
 def _release(scene: Scene) -> Iterable[Effect]:
-    if not isinstance(scene.event, Answered):
-        yield _command(scene, "release", scene.after.alerts[-1], "silence")
-        return
-    command = _command(scene, "release", scene.after.alerts[-1], "cardholder_yes")  # another name for each release
-    allowed = [exemption for alert in scene.after.alerts if (exemption := _exemption(alert, scene))]
-    if allowed:
-        command = replace(command, exemption=allowed[-1].told())
-    yield command
+    """Where nothing was held there is nothing to release, but the exemptions hold."""
+    said = isinstance(scene.event, Answered)
+    allowed = [exemption for alert in scene.after.alerts if said and (exemption := _exemption(alert, scene))]
+    if scene.after.held_ms is not None:  # each release has another name: that of the newest alert
+        command = _command(scene, "release", scene.after.alerts[-1], "cardholder_yes" if said else "silence")
+        yield replace(command, exemption=allowed[-1].told()) if allowed else command
     yield from allowed
 
 
@@ -161,14 +208,21 @@ def _block(scene: Scene) -> Iterable[Effect]:
 
 
 def _labels(scene: Scene) -> Iterable[Effect]:
+    """What is known now of each alert spoken about; a later label names the one before it."""
     for alert in _spoken(scene):
         yield Label(
+            id=_label_id(scene, alert, alert.labels),
             transaction=alert.id,
             card=scene.after.card,
-            fraud=alert.verdict == "fraud",
+            fraud=None if alert.verdict is None else alert.verdict == "fraud",
             source="cardholder",
             time=rfc3339(scene.now_ms / 1000),
+            supersedes=_label_id(scene, alert, alert.labels - 1) if alert.labels > 1 else None,
         )
+
+
+def _label_id(scene: Scene, alert: Alert, number: int) -> str:
+    return f"{scene.after.id}:label:{alert.id}:{number}"
 
 
 def _answer(scene: Scene) -> Iterable[Effect]:
@@ -182,6 +236,7 @@ def _answer(scene: Scene) -> Iterable[Effect]:
             assurance=event.assurance,
             time=rfc3339(scene.now_ms / 1000),
             attempt=event.attempt,
+            alerts=list(event.alerts),
         )
 
 
@@ -189,7 +244,16 @@ def _call(scene: Scene) -> Iterable[Effect]:
     yield Call(scene.after.attempt)
 
 
-CLOSINGS = {"yes": "thanks_yes", "no": "thanks_no", "stop": "stopped", "agent": "help"}
+def _hang_up(scene: Scene) -> Iterable[Effect]:
+    """A call that goes on has nothing to ask any more, once somebody answered elsewhere. One that carried the answer
+    ends by itself: it still says thanks, or was put through to an agent."""
+    before, event = scene.before, scene.event
+    assert isinstance(event, Answered)
+    if before.state in ("sending", "ringing", "unknown") and not before.by_message and event.attempt != before.attempt:
+        yield HangUp(attempt_key(before.id, before.attempt), before.attempts[-1].call)
+
+
+CLOSINGS = {"yes": "thanks_yes", "no": "thanks_no", "stop": "stopped", "agent": "help", "complaint": "complaint"}
 
 
 def _close(scene: Scene) -> Iterable[Effect]:
@@ -200,6 +264,8 @@ def _close(scene: Scene) -> Iterable[Effect]:
         attempt, part = scene.after.thanks, CLOSINGS["yes"]
     if part == "help" and scene.after.state not in OPEN:
         return  # there is nothing left to answer
+    if part == CLOSINGS["yes"] and scene.after.held_ms is None:
+        part = "thanks_known"
     if part and attempt and scene.after.attempts[attempt - 1].channel != "voice":
         yield Close(attempt, part)
 
@@ -220,6 +286,10 @@ def why_escalated(scene: Scene) -> str:
     match scene.event:
         case Raised(cannot_call=reason):
             return reason or "with_people"
+        case Barred(no_way=True) if any(attempt.call for attempt in scene.before.attempts):
+            return "no_answer"
+        case CallBackMissed():
+            return "call_back_overdue"
         case Barred(reason=reason) | Ended(reason=reason) | Refused(reason=reason):
             return reason
         case Answered(word=word):
@@ -238,7 +308,20 @@ def _reason(event: Event) -> str:
 
 
 def _why_cancelled(scene: Scene) -> str:
+    if isinstance(scene.event, Reversed):
+        return "reversed"
     return "exempt" if isinstance(scene.event, Raised) and scene.event.exempt else "no_channel_for_notices"
+
+
+def _escalated(scene: Scene) -> Iterable[Effect]:
+    complained = isinstance(scene.event, Answered) and scene.event.word == "complaint"
+    yield _step(
+        scene,
+        "escalated",
+        reason=why_escalated(scene),
+        of_attempt=bool(scene.after.attempts),
+        call_back_ms=scene.after.call_back_ms if complained else None,
+    )
 
 
 def _deferred(scene: Scene) -> Iterable[Effect]:
@@ -263,6 +346,7 @@ EFFECTS: dict[EffectName, Callable[[Scene], Iterable[Effect]]] = {
     "answer": _answer,
     "call": _call,
     "close": _close,
+    "hang_up": _hang_up,
     "planned": _planned,
     "planned_again": lambda scene: [_step(scene, "planned", reason=why_planned_again(scene), of_attempt=False)],
     "deferred": _deferred,
@@ -273,9 +357,7 @@ EFFECTS: dict[EffectName, Callable[[Scene], Iterable[Effect]]] = {
     "unknown": lambda scene: [_step(scene, "unknown", reason="provider_silent")],
     "answered": lambda scene: [_step(scene, "answered")],
     "completed": _completed,
-    "escalated": lambda scene: [
-        _step(scene, "escalated", reason=why_escalated(scene), of_attempt=bool(scene.after.attempts))
-    ],
+    "escalated": _escalated,
     "cancelled": lambda scene: [_step(scene, "cancelled", reason=_why_cancelled(scene), of_attempt=False)],
     "expired": lambda scene: [
         _step(

@@ -1,6 +1,7 @@
-"""What is known about one verification conversation, what can happen to it, and the plan it follows: plain values.
+"""What is known about one verification conversation, and what can happen to it: plain values.
 
-A conversation belongs to one card. It carries the alerts (transactions) it asks about and the attempts made to ask.
+A conversation belongs to one card, with the alerts (transactions) it asks about, or to one customer, with the `matters` it
+tells; and it has the attempts made to do so.
 All times are unix milliseconds, all values are frozen: the machine in `verification` makes a new conversation from an
 old one. The JSON form (`encode`, `decode`) is what the contact store keeps.
 """
@@ -10,15 +11,18 @@ from typing import Literal, get_args
 
 import msgspec
 
+from pipeline.core.contact_policy import ContactClass
+from pipeline.core.matters import Matter, Requested, Withdrawn
 from pipeline.core.records import AnswerWord, Assurance
 
 State = Literal[
-    "planned", "sending", "ringing", "unknown", "escalated", "released", "blocked", "expired", "cancelled", "releasing"
-]
+    "planned", "sending", "ringing", "unknown", "escalated", "released", "blocked", "expired", "cancelled", "releasing",
+    "completed",
+]  # fmt: skip
 OPEN: frozenset[State] = frozenset({"planned", "sending", "ringing", "unknown", "escalated", "releasing"})
 Channel = Literal["voice", "sms", "email", "push", "wechat", "webhook"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
-CALL_CLASS = "fraud"
+CALL_CLASS: ContactClass = "fraud"
 ASKING = 1
 CLOSING = 2
 """The second part of an idempotency key: a question, or the thanks for its answer. The third counts attempts."""
@@ -26,9 +30,9 @@ CLOSING = 2
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One suspicious transaction. ``command``: what its decision wants done to the card; ``amount`` in minor units;
-    ``verdict``: what the cardholder said about it, set once, together with its label. ``score``: probability of fraud;
-    ``exposure``: its amount in minor units of the bank's currency; ``hard``: a rule spoke that no earlier YES sets
-    aside."""
+    ``verdict``: what the cardholder said about it, set together with a label, the ``labels``-th. ``score``: probability of
+    fraud; ``exposure``: its amount in minor units of the bank's currency; ``hard``: a rule spoke that no earlier YES sets
+    aside; ``reversed``: the payment was taken back as a whole meanwhile."""
 
     id: str
     command: Literal["none", "hold", "limit"] = "none"
@@ -44,6 +48,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     mcc: str | None = None
     country: str | None = None
     hard: bool = False
+    labels: int = 0
+    reversed: bool = False
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -61,7 +67,10 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """``rung``: where on the plan's ladder it stands; ``tries``: attempts there for the present question; ``asks``: how
     often the provider was asked about the present attempt; ``source_ms``: log timestamp of the first alert's transaction; ``held_ms``: when a hold was first commanded; ``thanks``: the attempt to thank for when the card is released;
-    ``due_ms``: when somebody must look at it next; ``proof``: hash of its dossier's last entry."""
+    ``taken_back``: how often a no came after a yes; ``call_back_ms``: until when people promised to call back; ``due_ms``: when somebody must look at it next; ``proof``: hash of its dossier's last entry; ``order``: the numbers of
+    the plan's rungs in the order in which it climbs them, empty: the plan's own; ``cohort``: under whom the outcome of
+    the present attempt counts, empty: under nobody. Of one that tells:
+    ``channels`` of the ladder that may carry it, ``prefers`` the one taken first, ``into``: the contact that tells it too."""
 
     id: str
     card: str
@@ -75,13 +84,27 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     source_ms: int = 0
     held_ms: int | None = None
     thanks: int | None = None
+    taken_back: int = 0
+    call_back_ms: int | None = None
+    class_: ContactClass = msgspec.field(default="fraud", name="class")
+    matters: tuple[Matter, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    prefers: str = ""
+    into: str = ""
     due_ms: int | None = None
     proof: str = ""
+    order: tuple[int, ...] = ()
+    cohort: str = ""
 
     @property
     def attempt(self) -> int:
         """The present attempt's number; the first is 1, 0 before it."""
         return len(self.attempts)
+
+    @property
+    def tells(self) -> bool:
+        """Whether it has matters to tell, and no alerts to ask about."""
+        return bool(self.channels)
 
     @property
     def unsettled(self) -> tuple[str, ...]:
@@ -104,73 +127,6 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         return tuple(alert for alert in self.alerts if alert.id in named)
 
 
-class Rung(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One step of the ladder. ``number``: the kind of number to use, if only one (mobile, home, work); ``tries``: attempts
-    here for one question; ``wait_s``: how long the answer to a message may take before the next attempt (a call has its
-    own times)."""
-
-    channel: Channel
-    number: str = ""
-    tries: int = 1
-    wait_s: float = 0.0
-
-    @property
-    def way(self) -> str:
-        """The rung as the gates know it: ``voice``, ``voice:home``."""
-        return f"{self.channel}:{self.number}" if self.number else self.channel
-
-
-class OnSilence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a conversation comes to that nobody answered, if no alert's score reaches ``below_score`` and their amounts
-    together stay below ``below_exposure`` (minor units of the bank's currency; None: any): the card is released, the hold
-    stays and that is all, or people decide."""
-
-    do: Literal["release", "keep", "agent"]
-    below_score: float | None = None
-    below_exposure: float | None = None
-
-
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How long and how often; read from ``config/contact/<profile>.toml``. ``_s`` are seconds."""
-
-    ring_s: float
-    """How long the provider lets it ring and waits for a key."""
-    answer_grace_s: float
-    """After the ring, how long the call-back may take before the provider is asked."""
-    ladder: tuple[Rung, ...]
-    """What is tried, in order, before people take over."""
-    retry_s: float
-    """Between two attempts on one rung."""
-    attempts: int
-    """The most attempts in one conversation, new questions for alerts that joined included."""
-    later_s: float
-    """How long who says "later" is left alone."""
-    lease_s: float
-    """How long a worker may take for a request before another asks the provider what became of it."""
-    asks: int
-    """How often the provider is asked about one call before people take over."""
-    ask_again_s: float
-    """Between two questions; doubled each time."""
-    hand_over_s: float
-    """How long people have before the conversation expires. The hold stays."""
-    patience_s: float
-    """How long a question may wait for its hour, before people take over."""
-    acknowledge_s: float
-    """How long the switch has to acknowledge a release; 0: it acknowledges nothing, and is not waited for."""
-    exempt_s: float
-    """How long the payment that a YES confirmed may be repeated without a new question."""
-    keep_s: float
-    """How long an ended conversation is remembered, for late call-backs and repeated alerts."""
-    dossier_s: float = 63_072_000.0
-    """How long, after its last entry, what was done and why is kept for complaints and regulators."""
-    on_silence: tuple[OnSilence, ...] = ()
-    """The first that holds; people, where none does."""
-
-    def rung(self, number: int) -> Rung:
-        """The rung of this number. A conversation that began under a longer ladder stands on the last."""
-        return self.ladder[min(number, len(self.ladder) - 1)]
-
-
 class Raised(msgspec.Struct, frozen=True):
     """A decision asks for a contact. ``cannot_call``: why nobody can be called, None if somebody can. ``notice``: it
     wants the customer told, not asked. ``exempt``: the customer has confirmed such a payment before."""
@@ -181,13 +137,24 @@ class Raised(msgspec.Struct, frozen=True):
     exempt: bool = False
 
 
+class Reversed(msgspec.Struct, frozen=True):
+    """The payment of an alert was taken back: ``amount`` of it in minor units; 0: all of it."""
+
+    alert: str
+    amount: int
+    currency: str
+
+
 class Claimed(msgspec.Struct, frozen=True):
     """A worker holds the lease and is about to call or write, by the channel of the ladder's ``rung``; ``address``:
-    digest of where to; ``sender``: as whom, empty for the channel's own."""
+    digest of where to; ``sender``: as whom, empty for the channel's own; ``order``, ``cohort``: as the conversation's,
+    given with the first attempt."""
 
     rung: int = 0
     address: str | None = None
     sender: str = ""
+    order: tuple[int, ...] = ()
+    cohort: str = ""
 
 
 class Deferred(msgspec.Struct, frozen=True):
@@ -198,9 +165,11 @@ class Deferred(msgspec.Struct, frozen=True):
 
 
 class Barred(msgspec.Struct, frozen=True):
-    """A worker holds the lease, but this customer can or may not be contacted at all."""
+    """A worker holds the lease, but this customer can or may not be contacted at all. ``no_way``: because no channel from
+    the present rung on leads to them."""
 
     reason: str
+    no_way: bool = False
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -265,7 +234,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """Somebody answered. ``attempt`` None: no call of ours carried it; an agent or the app has seen every alert."""
+    """Somebody answered. ``attempt`` None: no call of ours carried it."""
 
     word: AnswerWord
     channel: str
@@ -276,6 +245,10 @@ class Answered(msgspec.Struct, frozen=True):
     trusted: bool = True
     """False: the number is new, or no longer the customer's, or it is not clear which question this answers: a yes of
     these releases nothing."""
+    alerts: tuple[str, ...] = ()
+    """Those that were shown to whoever answered; empty: nobody says which."""
+    call_back_ms: int | None = None
+    """Until when people call back about a complaint; None: after the plan's time."""
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
@@ -288,12 +261,17 @@ class SwitchSilent(msgspec.Struct, frozen=True):
     """The switch has had its time to acknowledge the release."""
 
 
+class CallBackMissed(msgspec.Struct, frozen=True):
+    """The time by which people promised to call back is over."""
+
+
 class HandOverEnded(msgspec.Struct, frozen=True):
     """People have had their time."""
 
 
 Event = (
     Raised
+    | Reversed
     | Claimed
     | Deferred
     | Barred
@@ -307,9 +285,12 @@ Event = (
     | Unasked
     | Ended
     | Answered
+    | CallBackMissed
     | HandOverEnded
     | Acknowledged
     | SwitchSilent
+    | Requested
+    | Withdrawn
 )
 
 

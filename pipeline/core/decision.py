@@ -69,7 +69,8 @@ class Decision(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     ``score``: calibrated probability of fraud, 0–1; ``percentile``: how unusual, 0–100; times RFC 3339; ``amount``
     in minor units of ``currency``; ``hard``: a rule spoke that no earlier YES of the cardholder sets aside. The fields
-    from ``amount`` on are present from outcome ``notify`` up.
+    from ``amount`` on are present from outcome ``notify`` up; ``reverses``, with amount and currency, in a reversal: the
+    transaction that it takes back.
     """
 
     id: str
@@ -95,8 +96,11 @@ class Decision(msgspec.Struct, omit_defaults=True, kw_only=True):
     mcc: str | None = None
     hard: bool = False
     features: dict[str, float] | None = None
+    reverses: str | None = None
 
 
 HEADER_SOURCE_OFFSET = "source_offset"
 HEADER_SOURCE_TIMESTAMP = "source_timestamp"
 HEADER_OUTCOME = "outcome"
+HEADER_REVERSES = "reverses"
+"""In a reversal's decision only: the transaction that it takes back."""

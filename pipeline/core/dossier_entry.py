@@ -16,6 +16,7 @@ from pipeline.core.conversation import (
     Acknowledged,
     Answered,
     Barred,
+    CallBackMissed,
     Claimed,
     Conversation,
     Deferred,
@@ -26,6 +27,7 @@ from pipeline.core.conversation import (
     Placed,
     Raised,
     Refused,
+    Reversed,
     Silent,
     StillRinging,
     SwitchSilent,
@@ -33,12 +35,15 @@ from pipeline.core.conversation import (
     Unasked,
 )
 from pipeline.core.dossier import Link, chained
+from pipeline.core.matters import Matter, Requested, Withdrawn
 from pipeline.core.moments import rfc3339
 from pipeline.core.records import CardCommand, ContactStep, Label
 from pipeline.core.verdict import Said
 
 NAMES: Mapping[type, str] = {
     Raised: "alert",
+    Reversed: "reversed",
+    CallBackMissed: "call_back_missed",
     Claimed: "attempt",
     Deferred: "deferred",
     Barred: "barred",
@@ -55,19 +60,25 @@ NAMES: Mapping[type, str] = {
     HandOverEnded: "hand_over_ended",
     Acknowledged: "acknowledged",
     SwitchSilent: "switch_silent",
+    Requested: "request",
+    Withdrawn: "withdrawn",
 }
 """What an event is called in a dossier."""
-NOT_TOLD = frozenset({"type", "alert", "address", "rung", "until_ms", "ours"})
+NOT_TOLD = frozenset(
+    {"type", "alert", "address", "rung", "until_ms", "ours", "no_way", "call_back_ms", "order", "cohort"}
+)
 """Fields of events that are told in another form, or are our own business."""
 ALERT_TOLD = ("id", "command", "scope", "amount", "currency", "merchant", "country", "score", "policy_version")
 
 
 class Grounds(NamedTuple):
-    """Why an attempt is made now, later or never: the policy asked, where the customer may be, each gate's answer."""
+    """Why an attempt is made now, later or never: the policy asked, where the customer may be, each gate's answer;
+    ``order``: why the ladder is climbed in another order than the plan's, empty if it is not."""
 
     policy: str
     zones: Sequence[str]
     said: Sequence[Said]
+    order: Sequence[str] = ()
 
 
 class Told(NamedTuple):
@@ -113,6 +124,12 @@ def entry_of(happened: Happened) -> dict[str, Any]:
         told = msgspec.to_builtins(event.alert)
         entry["alert"] = {name: told[name] for name in ALERT_TOLD if told.get(name) is not None}
         entry |= {"card": after.card, "customer": after.customer}
+    if isinstance(event, Reversed):
+        entry["alert"] = {"id": event.alert}
+    if isinstance(event, Answered) and event.word == "complaint" and after.call_back_ms is not None:
+        entry["call_back_by"] = rfc3339(after.call_back_ms / 1000)
+    if isinstance(event, Requested):
+        entry |= {"matter": _matter(event.matter), "class": after.class_, "customer": after.customer}
     if isinstance(event, Deferred):
         entry["until"] = rfc3339(event.until_ms / 1000)
     if isinstance(event, Claimed):
@@ -124,6 +141,8 @@ def entry_of(happened: Happened) -> dict[str, Any]:
             "zones": list(grounds.zones),
             "gates": [_gate(said) for said in grounds.said],
         }
+        if grounds.order:
+            entry["order"] = list(grounds.order)
     if happened.told:
         entry["told"] = [
             {"channel": told.channel, "to": told.to, "language": told.language, "text": dict(told.parts)}
@@ -132,14 +151,20 @@ def entry_of(happened: Happened) -> dict[str, Any]:
     return entry
 
 
-def _gate(said: Said) -> dict[str, str]:
-    found = {"gate": said.gate, "answer": said.answer, "reason": said.reason}
+def _matter(matter: Matter) -> dict[str, Any]:
+    """What is to be told, without the customer's name."""
+    told = {name: value for name, value in matter.variables.items() if name != "name"}
+    return {matter.about: matter.id, "template": matter.template, **told}
+
+
+def _gate(said: Said) -> dict[str, Any]:
+    found: dict[str, Any] = {"gate": said.gate, "answer": said.answer, "reason": said.reason}
     if said.source:
         found["source"] = said.source
     if said.until_ms is not None:
         found["until"] = rfc3339(said.until_ms / 1000)
-    if said.detail:
-        found["detail"] = said.detail
+    if said.details:
+        found["detail"] = [detail.as_json() for detail in said.details]
     return found
 
 
@@ -149,7 +174,7 @@ def _done(effect: Effect) -> list[str] | None:
         case CardCommand(command=command, reason=reason):
             return ["card", command, reason or ""]
         case Label(fraud=fraud):
-            return ["label", "fraud" if fraud else "genuine"]
+            return ["label", "withdrawn" if fraud is None else "fraud" if fraud else "genuine"]
         case ContactStep(step="completed" | "escalated" | "expired" | "cancelled" as step, reason=reason):
             return ["contact", step, reason or ""]
     return None

@@ -12,6 +12,7 @@ from pipeline.core.decide import Verdicts
 from pipeline.core.decision import (
     APPROVE,
     HEADER_OUTCOME,
+    HEADER_REVERSES,
     HEADER_SOURCE_OFFSET,
     HEADER_SOURCE_TIMESTAMP,
     Decision,
@@ -21,7 +22,7 @@ from pipeline.core.features import FEATURES, LAYOUT
 from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
-from pipeline.core.transaction import Event
+from pipeline.core.transaction import Event, Transaction
 
 try:
     from pipeline.core import _encode as _encode_in_c
@@ -88,14 +89,29 @@ class _Writer:
 
     def decisions(self, start: int, end: int) -> list[Outgoing]:
         """The records of the rows from ``start`` to before ``end``. Nine of ten say no more than yes: those are
-        written in C where that is compiled, to the same bytes."""
+        written in C where that is compiled, to the same bytes. A reversal's names its original besides."""
         if not COMPILED:
             return [self._decision(index) for index in range(start, end)]
         plain = _encode_in_c.approvals(
-            self._rows, start, end, self._verdicts.outcome, _json_column(self._score), _json_column(self._percentile),
+            self._rows, start, end, self._plainly, _json_column(self._score), _json_column(self._percentile),
             self._warming, *self._around_the_score, Outgoing, _HEADERS,
         )  # fmt: skip
         return [self._decision(start + at) if record is None else record for at, record in enumerate(plain)]
+
+    @cached_property
+    def _reversals(self) -> frozenset[int]:
+        """The rows that take another transaction back."""
+        exempt: list[int] = np.flatnonzero(self._table.exempt).tolist()
+        return frozenset(index for index in exempt if _reverses(self._rows[index].event.transaction))
+
+    @cached_property
+    def _plainly(self) -> NDArray[np.uint8]:
+        """uint8 for each row; 0: its record is a plain approval."""
+        if not self._reversals:
+            return self._verdicts.outcome
+        plainly = self._verdicts.outcome.copy()
+        plainly[list(self._reversals)] = 1
+        return plainly
 
     @cached_property
     def _around_the_score(self) -> tuple[bytes, bytes]:
@@ -130,6 +146,10 @@ class _Writer:
             _tell_more(decision, row.event, self._told[index], self._verdicts, index)
         offset, timestamp = b"%d" % row.record.offset, b"%d" % row.record.timestamp
         headers = tuple(zip(_HEADERS, (offset, timestamp, outcome_bytes), strict=True))
+        if index in self._reversals and transaction.original_id is not None:
+            decision.reverses = transaction.original_id
+            decision.amount, decision.currency = transaction.amount, transaction.currency
+            headers = (*headers, (HEADER_REVERSES, transaction.original_id.encode()))
         return Outgoing(transaction.card.encode(), _encode(decision), headers)
 
     def scored(self, partition: int, start: int, end: int) -> list[Outgoing]:
@@ -160,6 +180,10 @@ class _Writer:
         )
         offset = b"%d" % rows[0].record.offset
         return Outgoing(b"%d" % partition, scored_record.encode(record), ((HEADER_SOURCE_OFFSET, offset),))
+
+
+def _reverses(transaction: Transaction) -> bool:
+    return transaction.type == "reversal" and transaction.original_id is not None
 
 
 def _json_column(values: list[float]) -> list[bytes]:

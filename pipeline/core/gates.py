@@ -18,7 +18,7 @@ from pipeline.core.contact_hours import DAY_MS, SEARCH_DAYS, is_open, next_open,
 from pipeline.core.contact_limits import caps, cool_down
 from pipeline.core.contact_policy import ConsentRule, ContactPolicy, QuietRule
 from pipeline.core.records import Customer
-from pipeline.core.verdict import Asked, Go, Never, Said, Scene, Verdict, Wait, Way
+from pipeline.core.verdict import Asked, Detail, Go, Never, Said, Scene, Verdict, Wait, Way
 
 MAX_RUNGS = 16
 """Rungs of a ladder that are looked at: other systems write ladders too."""
@@ -45,7 +45,7 @@ def evaluate(
     """What may be done now. ``numbers``: the histories of the customer's numbers (one that is missing is empty)."""
     rules = policy.classes.get(asked.class_)
     if rules is None:
-        refused = Said("class", "refused", "class_not_allowed", detail=f"profile {policy.name}")
+        refused = Said("class", "refused", "class_not_allowed", details=(Detail("profile", {"profile": policy.name}),))
         return Never("class", refused.reason, None, (refused,))
     scene = Scene(rules, asked, customer, place_of(policy, customer), customer_history, numbers)
     consent, consented = _consent(scene)
@@ -114,7 +114,8 @@ def _stop(scene: Scene, policy: ContactPolicy) -> Said:
     for given in scene.customer.stop:
         rule = policy.stopped_by(class_, given)
         if rule or given == class_:
-            return Said("stop", "refused", "stopped", rule.source if rule else None, detail=f"STOP to {given}")
+            to = Detail("stop", {"class": given})
+            return Said("stop", "refused", "stopped", rule.source if rule else None, details=(to,))
     return Said("stop", "ok", "none", next((rule.source for rule in policy.stops if class_ in rule.stops), None))
 
 
@@ -126,14 +127,13 @@ def _consent(scene: Scene) -> tuple[Said, frozenset[str]]:
         given = scene.customer.consent.get(rule.needs)
         if not (given is True or (given is None and rule.basis == "not_refused")):
             lacking |= {channel: rule for channel in channels if channel in rule.channels and channel not in lacking}
-    detail = ", ".join(f"{channel} needs {rule.needs}" for channel, rule in lacking.items())
+    details = tuple(Detail("needs", {"channel": channel, "consent": rule.needs}) for channel, rule in lacking.items())
     if channels and len(lacking) == len(channels):
-        return Said("consent", "refused", "no_consent", lacking[channels[0]].source, detail=detail), frozenset()
+        return Said("consent", "refused", "no_consent", lacking[channels[0]].source, details=details), frozenset()
     asked = [rule.source for rule in scene.rules.consents]
     reason = "given" if asked else "not_needed"
-    return Said("consent", "ok", reason, next(iter(asked), None), detail=detail), frozenset(channels).difference(
-        lacking
-    )
+    source = next(iter(asked), None)
+    return Said("consent", "ok", reason, source, details=details), frozenset(channels).difference(lacking)
 
 
 def _window(scene: Scene, way: Way, moment_ms: int) -> Said:
@@ -141,20 +141,22 @@ def _window(scene: Scene, way: Way, moment_ms: int) -> Said:
     if not rules:
         return Said("window", "ok", "no_channel")
     open_now = next((rule for rule in rules if is_open([rule.hours], scene.place, moment_ms)), None)
-    zones = "" if len(scene.place.zones) == 1 else f" in all of {len(scene.place.zones)} zones"
+    zones = {} if len(scene.place.zones) == 1 else {"zones": len(scene.place.zones)}
     if open_now:
-        detail = f"{way.channel} {open_now.start}–{open_now.end}{zones}"
-        return Said("window", "ok", "open", open_now.source, detail=detail)
+        hours_now = f"{open_now.start}–{open_now.end}"
+        seen = Detail("window", {"channel": way.channel, "hours": hours_now, **zones})
+        return Said("window", "ok", "open", open_now.source, details=(seen,))
     hours = [rule.hours for rule in rules]
     until_ms = next_open(hours, scene.place, moment_ms)
     if until_ms == moment_ms:  # one window is open in one zone, another in the others
         return Said("window", "ok", "open", rules[0].source)
     if quiet := _quiet(scene, way.channel):
-        return Said("window", "ok", "quiet", quiet.source, detail=way.channel)
+        return Said("window", "ok", "quiet", quiet.source, details=(Detail("channel", {"channel": way.channel}),))
     any_day = [each._replace(on_holidays=True) for each in hours]
     reason = "holiday" if is_open(any_day, scene.place, moment_ms) else "outside_hours"
-    detail = f"{way.channel} {', '.join(f'{rule.start}–{rule.end}' for rule in rules)}{zones}"
-    return Said("window", _later(until_ms), reason, rules[0].source, until_ms, detail)
+    all_hours = ", ".join(f"{rule.start}–{rule.end}" for rule in rules)
+    seen = Detail("window", {"channel": way.channel, "hours": all_hours, **zones})
+    return Said("window", _later(until_ms), reason, rules[0].source, until_ms, (seen,))
 
 
 def _quiet(scene: Scene, channel: str) -> QuietRule | None:
@@ -193,12 +195,18 @@ def _channel(scene: Scene, consented: frozenset[str]) -> tuple[Said, list[Way]]:
             dropped[rung] = "no_address"
         else:
             ways |= dict.fromkeys(found)
-    detail = ", ".join(f"{rung}: {why}" for rung, why in dropped.items())
+    details = tuple(_rung(rung, why) for rung, why in dropped.items())
     if ways:
-        return Said("channel", "ok", "reachable", detail=detail), list(ways)
+        return Said("channel", "ok", "reachable", details=details), list(ways)
     reasons = list(dropped.values())
     reason = "no_address" if "no_address" in reasons else next(iter(reasons), "no_channel")
-    return Said("channel", "refused", reason, detail=detail), []
+    return Said("channel", "refused", reason, details=details), []
+
+
+def _rung(rung: str, why: str) -> Detail:
+    """A rung of the ladder that leads nowhere."""
+    channel, _, kind = rung.partition(":")
+    return Detail("rung", {"channel": channel, **({"kind": kind} if kind else {}), "why": why})
 
 
 def _channels(asked: Asked) -> list[str]:

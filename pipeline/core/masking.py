@@ -128,7 +128,7 @@ def _mask_run(run: re.Match[str]) -> str:
     return _keep_last(text, 2) if digits == 11 else text
 
 
-_SHORT_PHONE = re.compile(rf"\+\d(?:{_SEPARATORS}\d){{7,8}}(?!\d)")
+_SHORT_PHONE = re.compile(rf"\+\d(?:{_SEPARATORS}\d){{7,8}}(?!{_SEPARATORS}\d)")
 
 
 def mask(text: str) -> str:

@@ -54,8 +54,18 @@ class Customer(msgspec.Struct, omit_defaults=True, kw_only=True):
     guarantors: list[Any] = []
 
 
+class CustomerEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``customer-events`` (key customer): what became of a customer's ways to us. ``type``: sim_swapped,
+    call_forwarded, phone_changed, device_added …; those that nobody here needs are passed over."""
+
+    customer: str
+    type: str
+    time: str
+
+
 class Label(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Record of ``labels`` (key card). ``fraud`` None withdraws an earlier label."""
+    """Record of ``labels`` (key card). ``fraud`` None withdraws an earlier label; ``supersedes``: the ``id`` of the one
+    that this one stands for now."""
 
     transaction: str
     card: str
@@ -65,6 +75,7 @@ class Label(msgspec.Struct, omit_defaults=True, kw_only=True):
     fraud_type: str | None = None
     confidence: float | None = None
     supersedes: str | None = None
+    id: str | None = None
 
 
 class CardCommand(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -92,7 +103,12 @@ class CardCommandResult(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Record of ``contacts`` (key customer): one step of one conversation. ``subject`` is {"alert": transaction id}."""
+    """Record of ``contacts`` (key customer): one step of one conversation. ``subject`` is {"alert":
+    transaction id}, {"request": id} or {"statement": id}; ``call_back_by``: until when the customer was promised a call by
+    a person; ``due``: when somebody must look at the conversation next. The fields from ``covers`` on let a lost store be
+    told again: the alerts an attempt asks about (with an answer: those that were shown), its place on the ladder, the
+    beginning of its address's digest (it tells a customer's own addresses apart and says nothing else), as whom, the
+    provider's name for it, how surely it was answered by the customer."""
 
     contact: str
     subject: dict[str, str]
@@ -105,10 +121,46 @@ class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     reason: str | None = None
     answer: AnswerWord | None = None
     policy_version: str | None = None
+    call_back_by: str | None = None
+    due: str | None = None
+    covers: list[str] = []
+    rung: int | None = None
+    to: str | None = None
+    sender: str = ""
+    call: str | None = None
+    assurance: Assurance | None = None
+
+
+class CustomerState(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``customer-state`` (key customer, compacted): how a customer stands ``as_of`` a moment. ``tags``: the
+    bank's own words for kinds of customers."""
+
+    customer: str
+    as_of: str
+    risk: float | None = None
+    activity: str | None = None
+    tags: list[str] = []
+
+
+class ContactRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Record of ``contact-requests`` (key customer): something a customer is to be told. ``template``: a message of the
+    class; ``variables``: its facts, and ``card``, the token of the card whose last four digits are said; ``channels``: of
+    the ladder only these. The same ``id`` again: the same request, in other words if nothing has left yet; withdrawn if it
+    has expired."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    customer: str
+    class_: Literal["fraud", "service", "reminder", "collection", "marketing"] = msgspec.field(name="class")
+    template: str
+    variables: dict[str, Any] = {}
+    not_before: str | None = None
+    expires_at: str | None = None
+    channels: list[Literal["voice", "sms", "email", "push", "wechat", "webhook"]] = []
 
 
 class Answer(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Record of ``answers`` (key contact): what a verified call-back, an agent, an IVR or the app reported."""
+    """Record of ``answers`` (key contact): what a verified call-back, an agent, an IVR or the app reported. ``alerts``:
+    those that were shown to whoever answered, if that is known."""
 
     contact: str
     answer: AnswerWord
@@ -116,6 +168,7 @@ class Answer(msgspec.Struct, omit_defaults=True, kw_only=True):
     assurance: Assurance
     time: str
     attempt: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    alerts: list[str] = []
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -12,6 +12,7 @@ _WORDS: Mapping[AnswerWord, str] = {
     "stop": "stop stopall unsubscribe cancel end quit t td 退订",
     "agent": "help info 0 人工 帮助",
     "later": "later 稍后",
+    "complaint": "complaint complain 投诉",
 }
 WORDS: Mapping[str, AnswerWord] = {word: meaning for meaning, words in _WORDS.items() for word in words.split()}
 """Stop words are those carriers expect (CTIA Messaging Principles 5.1.2.2), 退订 and T those of China."""

@@ -5,12 +5,26 @@ from typing import Any
 import msgspec
 
 from pipeline.core.decision import Decision
-from pipeline.core.records import Answer, CardCommand, CardCommandResult, ContactStep, Customer, DeadLetter, Label
+from pipeline.core.records import (
+    Answer,
+    CardCommand,
+    CardCommandResult,
+    ContactRequest,
+    ContactStep,
+    Customer,
+    CustomerEvent,
+    CustomerState,
+    DeadLetter,
+    Label,
+)
 from pipeline.core.topics import (
     ANSWERS,
     CARD_COMMAND_RESULTS,
     CARD_COMMANDS,
+    CONTACT_REQUESTS,
     CONTACTS,
+    CUSTOMER_EVENTS,
+    CUSTOMER_STATE,
     CUSTOMERS,
     DEAD_LETTERS,
     DECISIONS,
@@ -27,6 +41,9 @@ TYPES: dict[Topic, type[msgspec.Struct]] = {
     CARD_COMMANDS: CardCommand,
     CARD_COMMAND_RESULTS: CardCommandResult,
     CUSTOMERS: Customer,
+    CUSTOMER_STATE: CustomerState,
+    CUSTOMER_EVENTS: CustomerEvent,
+    CONTACT_REQUESTS: ContactRequest,
     CONTACTS: ContactStep,
     ANSWERS: Answer,
     DEAD_LETTERS: DeadLetter,

@@ -113,8 +113,9 @@ class Texts(NamedTuple):
 
 def question(bank: str, last4: str | None, alerts: Sequence[Alert]) -> tuple[str, dict[str, object]]:
     """The part of class fraud that asks about ``alerts`` (at least one), and its facts: those of the one alert, or the
-    number of them and the largest."""
-    largest = max(alerts, key=lambda alert: alert.amount or 0)
+    number of them and the largest of those that were not taken back meanwhile."""
+    standing = [alert for alert in alerts if not alert.reversed]
+    largest = max(standing or alerts, key=lambda alert: alert.amount or 0)
     facts: dict[str, object] = {
         "bank": bank,
         "last4": last4,

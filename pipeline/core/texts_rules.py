@@ -80,6 +80,7 @@ CARD = BANK | {"last4"}
 PAYMENT = QUESTION | {"time", "balance"}
 BILL = CARD | {"amount", "minimum", "due", "days"}
 DUE_PARTS = ("due_soon", "due", "overdue")
+DUE_MANY = tuple(f"{part}_many" for part in DUE_PARTS)
 
 _FRAUD = ("a debt", "an offer")  # what the TCPA's exemption for fraud alerts forbids (47 CFR 64.1200(a)(9)(iii))
 _ANYBODY = ("an amount", "a debt", "an offer")
@@ -88,8 +89,12 @@ _STOP = "stop (STOP, in Chinese T)"
 _ASK = ("yes (YES, in Chinese 1)", "no (NO, in Chinese 2)", _STOP)
 _SIGNED = ("the bank's signature 【bank】",)
 _KEYS = ("key 1", "key 2")
-_ALERTS = ("ask_one", "ask_many", "thanks_yes", "thanks_no")
-_NOTICES = ("transaction_done", "transaction_failed", "balance_changed", "statement_ready", "limit_changed", "greeting")
+_THANKS = ("thanks_yes", "thanks_known", "thanks_no")
+_ALERTS = ("ask_one", "ask_many", "notice", *_THANKS)
+_NOTICES = (
+    "transaction_done", "transaction_done_many", "transaction_failed", "balance_changed", "statement_ready",
+    "limit_changed", "greeting",
+)  # fmt: skip
 
 
 def _everywhere(
@@ -113,33 +118,39 @@ ROWS: tuple[Row, ...] = (
     Row("fraud", "voice", "before", ("ask_one",), QUESTION, BANK, _KEYS, _FRAUD),
     Row("fraud", "voice", "before", ("ask_many",), QUESTION | {"count"}, BANK | {"count"}, _KEYS, _FRAUD),
     Row("fraud", "voice", "before", ("voicemail",), BANK, BANK, _CALL, _ANYBODY),
-    Row("fraud", "voice", "before", ("thanks_yes", "thanks_no"), BANK, never=_ANYBODY),
+    Row("fraud", "voice", "before", _THANKS, BANK, never=_ANYBODY),
     Row("fraud", "sms", "before", ("ask_one",), QUESTION | {"time"}, QUESTION, (*_SIGNED, *_ASK), _FRAUD),
     Row("fraud", "sms", "before", ("ask_many",), QUESTION | {"count"}, QUESTION | {"count"}, (*_SIGNED, *_ASK), _FRAUD),
-    Row("fraud", "sms", "before", ("thanks_yes", "thanks_no", "stopped"), CARD, BANK, _SIGNED, _ANYBODY),
+    Row("fraud", "sms", "before", (*_THANKS, "stopped"), CARD, BANK, _SIGNED, _ANYBODY),
     Row("fraud", "sms", "before", ("help",), BANK, BANK, (*_SIGNED, *_ASK), _ANYBODY),
+    Row("fraud", "sms", "before", ("complaint",), BANK | {"time"}, BANK, _SIGNED, _ANYBODY),
+    Row("fraud", "sms", "before", ("notice",), QUESTION | {"time"}, QUESTION, (*_SIGNED, *_CALL, _STOP), _FRAUD),
     Row("fraud", "push", "before", _ALERTS, BANK, BANK, ("open the app",), _ANYBODY),
-    Row("fraud", "email", "before", ("ask_one",), QUESTION | {"time"}, QUESTION, _CALL, _FRAUD),
+    Row("fraud", "email", "before", ("ask_one", "notice"), QUESTION | {"time"}, QUESTION, _CALL, _FRAUD),
     Row("fraud", "email", "before", ("ask_many",), QUESTION | {"count"}, QUESTION | {"count"}, _CALL, _FRAUD),
-    Row("fraud", "email", "before", ("thanks_yes", "thanks_no"), CARD, BANK, (), _ANYBODY),
-    Row("fraud", "wechat", "before", ("ask_one",), QUESTION | {"time"}, QUESTION, _CALL, _FRAUD),
+    Row("fraud", "email", "before", _THANKS, CARD, BANK, (), _ANYBODY),
+    Row("fraud", "email", "before", ("complaint",), BANK | {"time"}, BANK, (), _ANYBODY),
+    Row("fraud", "wechat", "before", ("ask_one", "notice"), QUESTION | {"time"}, QUESTION, _CALL, _FRAUD),
     Row("fraud", "wechat", "before", ("ask_many",), QUESTION | {"count"}, QUESTION | {"count"}, _CALL, _FRAUD),
-    Row("fraud", "wechat", "before", ("thanks_yes", "thanks_no"), CARD, BANK, (), _ANYBODY),
-    _fields("fraud", _ALERTS),
+    Row("fraud", "wechat", "before", _THANKS, CARD, BANK, (), _ANYBODY),
+    Row("fraud", "wechat", "before", ("complaint",), BANK | {"time"}, BANK, (), _ANYBODY),
+    _fields("fraud", (*_ALERTS, "complaint")),
     *_everywhere("service", ("transaction_done", "transaction_failed"), PAYMENT, CARD | {"amount"}),
+    *_everywhere("service", ("transaction_done_many",), BANK | {"count"}, BANK | {"count"}),
     *_everywhere("service", ("balance_changed",), CARD | {"balance", "time"}, CARD | {"balance"}),
     *_everywhere("service", ("statement_ready",), BILL, CARD),
     *_everywhere("service", ("limit_changed",), CARD | {"limit"}, CARD | {"limit"}),
     *_everywhere("service", ("greeting",), BANK | {"name"}, BANK),
     Row("service", "push", "before", _NOTICES, BANK, BANK, ("open the app",), _ANYBODY),
     _fields("service", _NOTICES),
-    Row("reminder", "voice", "before", DUE_PARTS, BANK, BANK, _CALL, _ANYBODY),
+    Row("reminder", "voice", "before", (*DUE_PARTS, *DUE_MANY), BANK, BANK, _CALL, _ANYBODY),
     Row("reminder", "voice", "before", ("voicemail",), BANK, BANK, _CALL, _ANYBODY),
     Row("reminder", "voice", "after", tuple(f"{part}_confirmed" for part in DUE_PARTS), BILL, BANK | {"due"}),
     *_everywhere("reminder", DUE_PARTS, BILL, BANK | {"due"}),
+    *_everywhere("reminder", DUE_MANY, BANK | {"count", "due"}, BANK | {"count"}),
     *_everywhere("reminder", ("thanks",), CARD | {"amount"}, BANK),
-    Row("reminder", "push", "before", (*DUE_PARTS, "thanks"), BANK, BANK, ("open the app",), _ANYBODY),
-    _fields("reminder", (*DUE_PARTS, "thanks")),
+    Row("reminder", "push", "before", (*DUE_PARTS, *DUE_MANY, "thanks"), BANK, BANK, ("open the app",), _ANYBODY),
+    _fields("reminder", (*DUE_PARTS, *DUE_MANY, "thanks")),
     Row("collection", "voice", "before", ("overdue", "voicemail"), BANK, BANK, _CALL, _ANYBODY),
     Row("collection", "voice", "after", ("overdue_confirmed",), BILL, BANK | {"amount"}, ("call us",)),
     Row("collection", "sms", "before", ("overdue",), BANK, BANK, (*_SIGNED, "call us"), _ANYBODY),

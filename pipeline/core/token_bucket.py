@@ -1,5 +1,7 @@
 """At most so many a second, with a short burst: a token bucket. Time is given, in seconds that go forward."""
 
+from collections.abc import Sequence
+
 _ROUNDING = 1e-6
 """Of a token: unix seconds are exact to a fraction of a microsecond."""
 
@@ -27,8 +29,16 @@ class TokenBucket:
     def reserve(self, now: float, longest_s: float) -> float | None:
         """Take a token that is there within ``longest_s``; answers the seconds to wait for it first. None: none is, and
         none was taken. Those who wait are served in the order in which they asked."""
-        wait = self.wait(now)
-        if wait > longest_s:
+        turns = self.reserve_all(now, longest_s, 1)
+        return None if turns is None else turns[0]
+
+    def reserve_all(self, now: float, longest_s: float, count: int) -> Sequence[float] | None:
+        """The same for ``count`` tokens, if the last is there in time: the seconds to wait for each, in order."""
+        turns: list[float] = []
+        for _ in range(count):
+            turns.append(self.wait(now))
+            self._tokens -= 1.0
+        if turns and turns[-1] > longest_s:
+            self._tokens += count
             return None
-        self._tokens -= 1.0
-        return wait
+        return turns

@@ -23,16 +23,27 @@ class Asked(NamedTuple):
     expires_ms: int
 
 
+class Detail(NamedTuple):
+    """What a gate looked at, for words of any language: a code, and by name figures or further codes. No names and
+    numbers of people."""
+
+    code: str
+    values: Mapping[str, str | int | float]
+
+    def as_json(self) -> dict[str, str | int | float]:
+        return {"code": self.code, **self.values}
+
+
 class Said(NamedTuple):
-    """A gate's answer. ``reason`` is one of few words; ``detail`` tells what was looked at, without names and numbers
-    of people; ``until_ms``: when this gate alone opens."""
+    """A gate's answer. ``reason`` is one of few words; ``details`` tell what was looked at; ``until_ms``: when this
+    gate alone opens."""
 
     gate: Gate
     answer: Literal["ok", "until", "refused"]
     reason: str
     source: str | None = None
     until_ms: int | None = None
-    detail: str = ""
+    details: tuple[Detail, ...] = ()
 
 
 class Go(NamedTuple):

@@ -19,21 +19,26 @@ YES releases the card once every alert is covered by a yes; alerts that joined a
 question first. Where the switch acknowledges commands the conversation is *releasing* until it has, and only then is the
 customer thanked and told to try again; a switch that says nothing in time is people's to look after. (A yes to an earlier attempt settles its alerts and leaves the present attempt alone.) NO blocks at
 once, while it is open. LATER asks again after a while. Everything else ends with people: *escalated*, where the hold stays.
+A complaint too, whenever it comes: people promise to call back by a certain time, and if no agent's answer says that they
+did, they are told once more. An ended conversation stays ended; only the task is new.
 
 Late, double and contradictory reports. A report about an earlier attempt than the present one is ignored, unless it is
-an answer: an answer counts for the alerts its attempt covered. The same answer to the same attempt counts once. A yes by
+an answer: an answer counts for the alerts its attempt covered, or were shown to whoever gave it. The same answer to the same attempt counts once. A yes by
 telephone or text while people have the case, or from a number that is not trusted, is recorded but releases nothing; a yes
-from an agent or the app does. A no after a yes is never lost: the card is held again and people take over. A second yes,
-yes and no after a no, and a yes after expiry are ignored. Any other answer to an ended conversation is recorded and
-changes nothing in it, because a STOP counts whenever it comes. A notice (tell, do not ask) has no channel in this cascade
-and an exempt payment needs no question: both are recorded and *cancelled*. What a transition does is named in the table;
-what the names mean is in `contacting`. A missing key is the written refusal: the event changes nothing, and the name of the
+from an agent or the app does. A no after a yes is never lost: the card is held again, the labels of the yes are withdrawn
+and people take over; an agent's no blocks the card instead and makes them labels of fraud. After a no an agent corrects
+labels, but the card stays blocked. A second yes, any other yes and no after a no, and a yes after expiry are ignored. Any
+other answer to an ended conversation is recorded and changes nothing in it, because a STOP counts whenever it comes. A
+notice (tell, do not ask) is told by a conversation of its own (`telling`); one that no message can carry, and an exempt
+payment that needs no question, are recorded and *cancelled*. So is a question nobody has asked yet about payments that were
+all taken back, if the card is not held; else it is asked all the same: a thief tests cards too. What a transition does is
+named in the table; what the names mean is in `contacting`. A missing key is the written refusal: the event changes nothing, and the name of the
 symbol says why.
 """
 
 import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -42,10 +47,10 @@ from pipeline.core.conversation import (
     OPEN,
     Absent,
     Acknowledged,
-    Alert,
     Answered,
     Attempt,
     Barred,
+    CallBackMissed,
     Claimed,
     Conversation,
     Deferred,
@@ -54,15 +59,18 @@ from pipeline.core.conversation import (
     Event,
     HandOverEnded,
     Placed,
-    Plan,
     Raised,
     Refused,
+    Reversed,
     Silent,
     StillRinging,
     SwitchSilent,
     TimedOut,
     Unasked,
 )
+from pipeline.core.matters import Requested, Withdrawn
+from pipeline.core.plan import Plan
+from pipeline.core.settling import answered_for, contradicts, settled
 from pipeline.core.verification_table import TRANSITIONS, Symbol
 
 RETRIED = frozenset({"busy", "no_answer", "failed", "lost", "refused"})
@@ -70,6 +78,8 @@ RETRIED = frozenset({"busy", "no_answer", "failed", "lost", "refused"})
 NEXT_CHANNEL = frozenset({"voicemail", "undelivered"})
 """Ends after which only another channel helps. Any other (hung up, a wrong key) goes to people."""
 PROVEN = frozenset({"app", "agent"})
+SETTLES = frozenset({"yes", "yes_told", "yes_some", "yes_earlier", "no", "no_after_yes", "corrected"})
+"""What sets verdicts."""
 
 
 class Advanced(NamedTuple):
@@ -77,7 +87,7 @@ class Advanced(NamedTuple):
 
     conversation: Conversation
     effects: tuple[Effect, ...]
-    refused: Symbol | None = None
+    refused: str | None = None
 
 
 def begin(contact: str, card: str, customer: str | None, source_ms: int) -> Conversation:
@@ -87,13 +97,18 @@ def begin(contact: str, card: str, customer: str | None, source_ms: int) -> Conv
 
 def advance(conversation: Conversation, event: Event, now_ms: int, plan: Plan) -> Advanced:
     """What ``event`` makes of ``conversation``. A refused event gives back the conversation itself."""
-    symbol = meaning(conversation, event, plan)
+    return made(conversation, event, meaning(conversation, event, plan), now_ms, plan)
+
+
+def made(conversation: Conversation, event: Event, symbol: Symbol, now_ms: int, plan: Plan) -> Advanced:
+    """As `advance`, of an event that is known to have meant ``symbol``: under another plan it may mean something else
+    today."""
     row = TRANSITIONS[conversation.state].get(symbol)
     if row is None:
         return Advanced(conversation, (), symbol)
     state, names = row
-    after = replace(_noted(conversation, symbol, event, now_ms, plan), state=state)
-    after = replace(after, due_ms=_due(conversation, after, symbol, event, now_ms, plan))
+    after = replace(noted(conversation, symbol, event, now_ms, plan), state=state)
+    after = replace(after, due_ms=due(conversation, after, symbol, event, now_ms, plan))
     scene = Scene(conversation, after, event, now_ms, plan)
     return Advanced(after, carried_out(names, scene))
 
@@ -108,17 +123,23 @@ def meaning(conversation: Conversation, event: Event, plan: Plan) -> Symbol:
                 return "exempt"
             if event.notice and not conversation.alerts:
                 return "notice"
-            return "alert" if event.cannot_call is None else "alert_no_call"
+            return "alert" if event.cannot_call is None and conversation.call_back_ms is None else "alert_no_call"
+        case Reversed():
+            return _meaning_of_reversal(conversation, event)
         case Claimed():
             return "claim" if conversation.attempt < plan.attempts else "capped"
         case Deferred():
             return "deferred"
-        case Barred():
-            return "barred"
+        case Barred(no_way=no_way):
+            return _silence(conversation, plan) if no_way and was_asked(conversation) else "barred"
+        case CallBackMissed():
+            return "no_call_back" if conversation.call_back_ms is None else "call_back_missed"
         case HandOverEnded():
             return "hand_over_ended"
         case Acknowledged(done=done):
             return "acknowledged" if done else "superseded"
+        case Requested() | Withdrawn():
+            return "not_asked"
         case SwitchSilent():
             return "switch_silent"
         case Answered():
@@ -153,7 +174,7 @@ def meaning(conversation: Conversation, event: Event, plan: Plan) -> Symbol:
 
 
 def _again(conversation: Conversation, plan: Plan) -> Symbol:
-    if conversation.tries < plan.rung(conversation.rung).tries:
+    if conversation.tries < plan.rung(conversation.rung, conversation.order).tries:
         return "retry"
     return _onward(conversation, plan, _silence(conversation, plan))
 
@@ -180,31 +201,49 @@ def _silence(conversation: Conversation, plan: Plan) -> Symbol:
     return "gave_up"
 
 
+def was_asked(conversation: Conversation) -> bool:
+    """Whether a provider has taken a question of this conversation."""
+    return any(attempt.call for attempt in conversation.attempts)
+
+
+def _meaning_of_reversal(conversation: Conversation, event: Reversed) -> Symbol:
+    """What is not certainly the whole of an alert's amount is a part of it, and changes nothing."""
+    alert = next((known for known in conversation.alerts if known.id == event.alert), None)
+    if alert is None or alert.reversed:
+        return "unknown_alert"
+    comparable = alert.amount is not None and alert.currency == event.currency
+    if event.amount and not (comparable and event.amount >= (alert.amount or 0)):
+        return "reversed_in_part"
+    rest = any(known.id != alert.id and not known.reversed for known in conversation.alerts)
+    untouched = conversation.state == "planned" and not conversation.attempts and conversation.held_ms is None
+    return "all_reversed" if untouched and not rest else "reversed"
+
+
 def _meaning_of_answer(conversation: Conversation, answer: Answered, plan: Plan) -> Symbol:
     if answer.attempt is not None and not 1 <= answer.attempt <= conversation.attempt:
         return "unknown_attempt"
     if answer.attempt and conversation.attempts[answer.attempt - 1].heard == (answer.word, answer.assurance):
         return "repeated_answer"
+    if answer.alerts and not answered_for(conversation, answer):
+        return "unknown_alert"
+    corrects = conversation.state == "blocked" and answer.assurance == "agent" and answer.word in ("yes", "no")
+    if corrects and settled(conversation, answer, "corrected") != conversation.alerts:
+        return "corrected"
     if answer.word == "no":
-        return "no_after_yes" if conversation.state in ("releasing", "released") else "no"
+        return "no_after_yes" if contradicts(conversation, answer) else "no"
+    if answer.word == "complaint" and conversation.call_back_ms is None:
+        return "complaint"
     if answer.word != "yes":
         return "later" if answer.word == "later" and conversation.attempt < plan.attempts else "other"
     if answer.assurance not in PROVEN and (conversation.state == "escalated" or not answer.trusted):
         return "yes_unproven"
     covered = answered_for(conversation, answer)
     if covered.issuperset(conversation.unsettled):
-        return "yes_told" if plan.acknowledge_s else "yes"
+        return "yes_told" if plan.acknowledge_s and conversation.held_ms is not None else "yes"
     return "yes_some" if answer.attempt == conversation.attempt else "yes_earlier"
 
 
-def answered_for(conversation: Conversation, answer: Answered) -> set[str]:
-    """The alerts an answer speaks about: those its attempt asked about; all, if no attempt of ours carried it."""
-    if answer.attempt is None:
-        return {alert.id for alert in conversation.alerts}
-    return set(conversation.attempts[answer.attempt - 1].covers)
-
-
-def _noted(conversation: Conversation, symbol: Symbol, event: Event, now_ms: int, plan: Plan) -> Conversation:
+def noted(conversation: Conversation, symbol: str, event: Event, now_ms: int, plan: Plan) -> Conversation:
     """The conversation with the event's facts and counts in it."""
     if symbol == "next_rung":
         return replace(conversation, rung=conversation.rung + 1, tries=0)
@@ -214,25 +253,47 @@ def _noted(conversation: Conversation, symbol: Symbol, event: Event, now_ms: int
             if held is None and alert.command != "none":
                 held = now_ms
             return replace(conversation, alerts=(*conversation.alerts, alert), held_ms=held)
-        case Claimed(rung=rung, address=address, sender=sender) if symbol == "claim":
-            channel = plan.rung(rung).channel
+        case Reversed():
+            alerts = tuple(
+                replace(alert, reversed=True) if alert.id == event.alert else alert for alert in conversation.alerts
+            )
+            return replace(conversation, alerts=alerts)
+        case CallBackMissed():
+            return replace(conversation, call_back_ms=None)
+        case Claimed(rung=rung, address=address, sender=sender, cohort=cohort) if symbol == "claim":
+            order = event.order or conversation.order
+            channel = plan.rung(rung, order).channel
             attempt = Attempt(covers=conversation.unsettled, channel=channel, address=address, sender=sender)
             attempts = (*conversation.attempts, attempt)
             tries = conversation.tries + 1 if rung == conversation.rung else 1
-            return replace(conversation, attempts=attempts, rung=rung, tries=tries, asks=0)
+            climbing = replace(conversation, attempts=attempts, rung=rung, tries=tries, asks=0)
+            return replace(climbing, order=order, cohort=cohort)
         case Placed(call=call) | StillRinging(call=call) | Delivered(call=call):
             attempts = (*conversation.attempts[:-1], replace(conversation.attempts[-1], call=call))
             return replace(conversation, attempts=attempts, asks=_asks(conversation, event))
         case Absent() | Unasked():
             return replace(conversation, asks=conversation.asks + 1)
         case Answered():
-            settles = symbol in ("yes", "yes_told", "yes_some", "yes_earlier", "no")
-            alerts = _settled(conversation, event) if settles else conversation.alerts
+            alerts = settled(conversation, event, symbol) if symbol in SETTLES else conversation.alerts
             tries = 0 if symbol in ("later", "yes_some") else conversation.tries
             thanks = event.attempt if symbol == "yes_told" else conversation.thanks
             heard = _heard(conversation, event)
-            return replace(conversation, alerts=alerts, attempts=heard, tries=tries, thanks=thanks)
+            promised = _promised(conversation, symbol, event, now_ms, plan)
+            after = replace(
+                conversation, alerts=alerts, attempts=heard, tries=tries, thanks=thanks, call_back_ms=promised
+            )
+            if symbol == "no_after_yes":
+                return replace(after, held_ms=after.held_ms or now_ms, taken_back=after.taken_back + 1)
+            return after
     return conversation
+
+
+def _promised(conversation: Conversation, symbol: str, answer: Answered, now_ms: int, plan: Plan) -> int | None:
+    """Until when people promise to call back; None once an agent's answer shows that somebody did."""
+    if symbol == "complaint":
+        return answer.call_back_ms or now_ms + round(plan.call_back_s * 1000)
+    done = answer.assurance == "agent" and answer.word != "complaint"
+    return None if done else conversation.call_back_ms
 
 
 def _heard(conversation: Conversation, answer: Answered) -> tuple[Attempt, ...]:
@@ -248,24 +309,10 @@ def _asks(conversation: Conversation, event: Placed | StillRinging | Delivered) 
     return conversation.asks + 1 if conversation.state == "ringing" and isinstance(event, StillRinging) else 0
 
 
-def _settled(conversation: Conversation, answer: Answered) -> tuple[Alert, ...]:
-    """The alerts with the verdict on those that ``answer`` speaks about. The first verdict stands, but an agent's no
-    overrules a yes."""
-    spoken = answered_for(conversation, answer)
-    verdict: Literal["genuine", "fraud"] = "genuine" if answer.word == "yes" else "fraud"
-    overrules = verdict == "fraud" and answer.assurance == "agent"
-    return tuple(
-        replace(alert, verdict=verdict) if alert.id in spoken and (alert.verdict is None or overrules) else alert
-        for alert in conversation.alerts
-    )
-
-
-def _due(
-    before: Conversation, after: Conversation, symbol: Symbol, event: Event, now_ms: int, plan: Plan
-) -> int | None:
+def due(before: Conversation, after: Conversation, symbol: str, event: Event, now_ms: int, plan: Plan) -> int | None:
     """When somebody must look at ``after`` next."""
     if after.state not in OPEN:
-        return None
+        return after.call_back_ms
     if isinstance(event, Deferred):
         return event.until_ms
     if symbol == "delivered" and before.state == "ringing":
@@ -286,7 +333,10 @@ def _due(
         "still_ringing": _back_off(after, plan) if before.state == "ringing" else asked_s,
     }.get(symbol)
     if after.state == "escalated":
-        wait_s = None if before.state == "escalated" else plan.hand_over_s
+        if after.call_back_ms is not None:
+            return after.call_back_ms
+        stays = before.state == "escalated" and before.call_back_ms is None
+        wait_s = None if stays else plan.hand_over_s
     if before.state == "releasing" and symbol == "alert":
         wait_s = 0.0
     if wait_s is None:
@@ -296,7 +346,9 @@ def _due(
 
 def _answer_s(conversation: Conversation, plan: Plan) -> float:
     """How long the answer to the present attempt may take."""
-    return plan.rung(conversation.rung).wait_s if conversation.by_message else plan.ring_s + plan.answer_grace_s
+    if not conversation.by_message:
+        return plan.ring_s + plan.answer_grace_s
+    return plan.rung(conversation.rung, conversation.order).wait_s
 
 
 def _back_off(conversation: Conversation, plan: Plan) -> float:

@@ -72,7 +72,7 @@ def environment(places: Places, bootstrap: str, redis_url: str) -> dict[str, str
         if not name.startswith(PREFIX) or name.removeprefix(PREFIX) in KEPT
     }
     keys = {}
-    for name in ("SNAPSHOT_KEY", "VOICE_KEY", "CALLBACK_SECRET", "TOKEN_KEY"):
+    for name in ("SNAPSHOT_KEY", "VOICE_KEY", "CALLBACK_SECRET", "CONTACT_KEY", "TOKEN_KEY"):
         path = places.directory / f"{name.lower()}.secret"
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(KEY_BYTES))

@@ -71,6 +71,7 @@ class Carrier:
     made: list[CallOrder | MessageOrder]
     trouble: str = "works"
     reports: dict[str, CallReport] = field(default_factory=dict)
+    cancelled: list[tuple[str, str | None]] = field(default_factory=list)
 
     async def _take(self, order: CallOrder | MessageOrder) -> CallAccepted | CallRefused | CallUnknown:
         await asyncio.sleep(0)
@@ -96,6 +97,9 @@ class Carrier:
     async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
         await asyncio.sleep(0)
         return CallUnknown("away") if self.trouble == "away" else self.reports.get(key, CallAbsent())
+
+    async def cancel(self, key: str, call: str | None) -> None:
+        self.cancelled.append((key, call))
 
 
 class SlowStore(MemoryContactStore):
@@ -196,6 +200,35 @@ class Cascade:
     async def do_alert(self, word: str) -> None:
         await self._raise(word or "tx1", CARD)
 
+    async def do_doubt(self, word: str) -> None:
+        """An alert that wants the cardholder asked and holds nothing."""
+        await self.role.polled({0: [self.doubt(word or "tx1")]})
+
+    async def do_reversal(self, word: str) -> None:
+        """The decision of a reversal: the transaction taken back, and how much of it, if not all."""
+        await self.role.polled({0: [self.reversal(word)]})
+
+    def doubt(self, transaction: str) -> Read:
+        self.offset += 1
+        return asked_about(transaction, CARD, self.world.clock.now(), self.offset - 1, outcome="verify")
+
+    def reversal(self, word: str) -> Read:
+        original, _, amount = word.partition(" ")
+        record = decision(f"rv_{self.offset}", "approve", self.offset, card=CARD)
+        assert record.value is not None
+        back = {"reverses": original, "amount": int(amount or 0), "currency": "CNY"}
+        record.value = msgspec.json.encode(msgspec.json.decode(record.value) | back)
+        record.headers = (*record.headers, ("reverses", original.encode()))
+        self.offset += 1
+        return record
+
+    async def do_event(self, word: str) -> None:
+        """A customer event of this type, a number of days ago."""
+        type_, _, days = word.partition(" ")
+        at = datetime.fromtimestamp(self.world.clock.now() - float(days or 0) * 86_400, UTC).isoformat()
+        value = msgspec.json.encode({"customer": "cu1", "type": type_, "time": at})
+        await self.role.customer_events([Read(value, b"cu1")])
+
     async def do_other(self, word: str) -> None:
         """An alert of the customer's other card: from here on, its conversation is told about."""
         self.contact = contact_id(SECOND_CARD, "tx9")
@@ -271,6 +304,7 @@ class Cascade:
             "new_number": cardholder(phones=[{"number": MOBILE, "since": days_5}]),
             "no_digits": cardholder(cards=[{"card": CARD}, {"card": SECOND_CARD}]),
             "other_number": cardholder(phones=[{"number": HOME, "kind": "home"}]),
+            "one_number": cardholder(phones=[{"number": MOBILE}]),
             "erased": Read(None, b"cu1"),
         }
         await self.role.customers([changed[word]])

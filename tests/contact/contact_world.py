@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.adapters.almanac import world_almanac
 from pipeline.core.topics import Topic
 from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown, Outgoing, Record
+from pipeline.roles.contact.digests import Digests
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels
 from pipeline.roles.contact.role import ContactRole
@@ -24,6 +25,8 @@ from pipeline.roles.contact.settings import ContactSettings
 
 SECRET = "a-call-back-secret-of-tests"
 API_KEY = "an-api-key-of-the-tests"
+DIGEST_KEY = "a-digest-key-of-the-tests"
+DIGESTS = Digests(DIGEST_KEY.encode())
 CONFIG = Path(__file__).parents[2] / "config"
 PHONE = "+8613800138042"
 CALLS = """
@@ -170,6 +173,7 @@ class RecordingProvider:
         self.reports: dict[str, CallReport] = {}
         self.answer: CallAccepted | CallRefused | CallUnknown | None = None
         self.away = False
+        self.cancelled: list[tuple[str, str | None]] = []
 
     async def place(self, call: CallOrder) -> CallAccepted | CallRefused | CallUnknown:
         await asyncio.sleep(0)
@@ -186,6 +190,9 @@ class RecordingProvider:
         if self.away:
             return CallUnknown("away")
         return self.reports.get(key, CallAbsent())
+
+    async def cancel(self, key: str, call: str | None) -> None:
+        self.cancelled.append((key, call))
 
     def ended(self, key: str, status: str, digits: str | None = None) -> CallReport:
         """What the provider reports about the call of ``key`` when it is over."""
@@ -205,6 +212,7 @@ class World:
     dead: list[tuple[str, str]] = field(default_factory=list)
     config: Path = field(default_factory=calls_only)
     messages: dict[str, Any] = field(default_factory=dict)
+    reach: Any = None
 
     def worker(self) -> ContactRole:
         """A worker on this store and log; make several to have them share the work."""
@@ -221,6 +229,7 @@ class World:
             settings(self.config),
             ContactMetrics(self.registry if not self.registry._names_to_collectors else CollectorRegistry()),
             dead_letter,
+            self.reach,
         )
 
     def sample(self, name: str, **labels: str) -> float:
@@ -228,7 +237,8 @@ class World:
 
 
 def settings(config: Path | None = None, **more: Any) -> ContactSettings:
-    return ContactSettings(callback_secret=SECRET, callback_port=0, config_dir=config or calls_only(), **more)
+    usual = {"callback_secret": SECRET, "contact_key": DIGEST_KEY, "contact_profile": "demo", "callback_port": 0}
+    return ContactSettings(**{**usual, "config_dir": config or calls_only(), **more})
 
 
 class Group:

@@ -4,15 +4,12 @@ A script's verbs are methods of `Cascade`; ``mark`` is where the telling begins:
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from cascade_world import Cascade, cascade_config
-from contact_world import CONFIG
-
-from pipeline.roles.contact.profile import read_texts
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOTHING = "—"
@@ -63,6 +60,12 @@ STORIES = (
     Row("a small doubt, but no provider took the question: that is not silence", "疑点较小，但服务商均未受理：不算静默",
         "small, texts rejects, calls broken, alert, wait 60, mark, wait 60",
         "escalated → escalated", NOTHING, "hold", NOTHING),
+    Row("silence, and no number for the last rung", "无应答，且最后一级没有号码",
+        "customer one_number, alert, wait 300, ends no_answer, wait 60, mark, ends no_answer",
+        "ringing → escalated", "sms, mobile, mobile", "hold", "failed, planned, escalated"),
+    Row("the same about a small doubt: released", "同上，但疑点较小：解除",
+        "customer one_number, small, alert, wait 300, ends no_answer, wait 60, mark, ends no_answer",
+        "ringing → released", "sms, mobile, mobile", "hold, release", "failed, planned, completed"),
     Row("YES by telephone", "电话中按键“是”",
         "alert, wait 300, mark, key 1",
         "ringing → released", "sms, mobile", "hold, release", "answered, completed", "genuine"),
@@ -96,6 +99,18 @@ STORIES = (
     Row("a complaint", "投诉",
         "alert, wait 300, mark, agent complaint",
         "ringing → escalated", "sms, mobile", "hold", "answered, escalated"),
+    Row("a complaint by text message", "短信投诉",
+        "alert, mark, reply complaint",
+        "ringing → escalated", "sms", "hold", "answered, escalated"),
+    Row("nobody calls back as promised", "未按承诺回电",
+        "alert, reply complaint, mark, wait 14400, wait 14400",
+        "escalated → escalated", "sms", "hold", "escalated"),
+    Row("a complaint after a YES: nobody calls back", "答“是”之后投诉：未按承诺回电",
+        "alert, reply YES, reply complaint, mark, wait 14400",
+        "released → released", "sms", "hold, release", "escalated", "genuine"),
+    Row("a complaint, and an agent calls back", "投诉后坐席已回电",
+        "alert, reply complaint, mark, agent none, wait 14400",
+        "escalated → escalated", "sms", "hold", "answered"),
     Row("hardship", "客户表示还款困难",
         "alert, wait 300, mark, agent hardship",
         "ringing → escalated", "sms, mobile", "hold", "answered, escalated"),
@@ -146,7 +161,20 @@ STORIES = (
         "ringing → blocked", "sms, mobile", "hold, block", "answered, completed", "fraud"),
     Row("NO after a YES, reported twice", "先“是”后“否”，“否”重复回报",
         "alert, wait 300, app yes, mark, key 2, again",
-        "released → escalated", "sms, mobile", "hold, release, hold", "answered, escalated", "genuine"),
+        "released → escalated", "sms, mobile", "hold, release, hold", "answered, escalated", "genuine, withdrawn"),
+    Row("then YES to an agent", "此后向坐席答“是”",
+        "alert, wait 300, app yes, key 2, mark, agent yes",
+        "escalated → released", "sms, mobile", "hold, release, hold, release", "answered, completed",
+        "genuine, withdrawn, genuine"),
+    Row("NO to an agent after a YES", "先“是”，后向坐席答“否”",
+        "alert, reply YES, mark, agent no",
+        "released → blocked", "sms", "hold, release, block", "answered, completed", "genuine, fraud"),
+    Row("YES to an agent after a NO: the card stays blocked", "先“否”，后向坐席答“是”：卡片仍锁定",
+        "alert, reply NO, mark, agent yes",
+        "blocked → blocked", "sms", "hold, block", "answered", "fraud, genuine"),
+    Row("YES about a payment for which nothing was held", "未止付的交易，答“是”",
+        "doubt, mark, reply YES",
+        "ringing → released", "sms", NOTHING, "answered, completed", "genuine"),
     Row("YES by text after the call began", "电话已拨出后短信回复“是”",
         "alert, wait 300, mark, reply YES",
         "ringing → released", "sms, mobile", "hold, release", "answered, completed", "genuine"),
@@ -156,6 +184,12 @@ STORIES = (
     Row("YES from a number that is five days old", "号码启用仅五天时答“是”",
         "customer new_number, alert, mark, reply YES",
         "ringing → escalated", "sms", "hold", "answered, escalated"),
+    Row("YES five days after the SIM card was changed", "换 SIM 卡五天后答“是”",
+        "event sim_swapped 5, alert, mark, reply YES",
+        "ringing → escalated", "sms", "hold", "answered, escalated"),
+    Row("YES six weeks after it", "换 SIM 卡六周后答“是”",
+        "event sim_swapped 42, alert, mark, reply YES",
+        "ringing → released", "sms", "hold, release", "answered, completed", "genuine"),
     Row("YES from a number the bank has struck off meanwhile", "号码其间已被银行注销时答“是”",
         "alert, customer other_number, mark, reply YES",
         "ringing → escalated", "sms", "hold", "answered, escalated"),
@@ -174,6 +208,15 @@ STORIES = (
     Row("an alert at night: asked at eight in the morning", "夜间告警：早上八点询问",
         "wait 43200, mark, alert, wait 35999, wait 1",
         "— → ringing", "sms", "hold", "planned, deferred, sending, accepted"),
+    Row("taken back at night, nothing held: nobody is asked", "夜间冲正，未止付：不再询问",
+        "wait 43200, doubt, mark, reversal tx1, wait 36000",
+        "planned → cancelled", NOTHING, NOTHING, "cancelled"),
+    Row("taken back at night, but the card is held: asked all the same", "夜间冲正，但卡片已止付：照样询问",
+        "wait 43200, alert, mark, reversal tx1, wait 36000",
+        "planned → ringing", "sms", "hold", "sending, accepted"),
+    Row("taken back in part: asked all the same", "部分冲正：照样询问",
+        "wait 43200, doubt, mark, reversal tx1 100, wait 36000",
+        "planned → ringing", "sms", NOTHING, "sending, accepted"),
     Row("people have it, YES by text", "已转人工，短信回复“是”",
         "alert, reply STOP, mark, reply YES",
         "escalated → escalated", "sms", "hold", "answered"),
@@ -188,25 +231,18 @@ STORIES = (
         "expired → blocked", "sms", "hold, block", "answered, completed", "fraud"),
 )  # fmt: skip
 
+LABELS: Mapping[bool | None, str] = {True: "fraud", False: "genuine", None: "withdrawn"}
 HEADS: Mapping[str, tuple[str, ...]] = {
     "en": ("story", "state", "asked by", "card commands", "steps", "label"),
     "zh-CN": ("经过", "状态", "询问渠道", "卡片指令", "步骤", "标签"),
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _texts_read_once() -> Iterator[None]:
-    texts = read_texts(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.roles.contact.role.read_texts", lambda _: texts)
-        yield
-
-
 def told(row: Row, path: Path) -> Row:
     """The row as the machine makes it."""
     cascade = Cascade(cascade_config(path / "config"))
     asyncio.run(cascade.play(row.script))
-    labels = [("fraud" if label["fraud"] else "genuine") for label in cascade.world.log.values("labels")]
+    labels = [LABELS[label["fraud"]] for label in cascade.world.log.values("labels")]
     return row._replace(
         states=f"{cascade.state_before} → {cascade.state}",
         asked=", ".join(cascade.attempts()) or NOTHING,

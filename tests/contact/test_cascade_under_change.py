@@ -1,6 +1,7 @@
 """What must hold when things change under an open conversation: the plan, the directory, the hour, the answer itself."""
 
 import asyncio
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 from cascade_world import CARD, HOME, MOBILE, MORNING, SECOND_CARD, Cascade, asked_about, cardholder, cascade_config
-from contact_world import SetClock, World, own, until_done
+from contact_world import Read, SetClock, World, own, until_done
 
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import Answered, contact_id
+from pipeline.core.texts import question
 from pipeline.core.wishes import read_wishes
-from pipeline.ports import CallUnknown
+from pipeline.ports import CallUnknown, StoreDown
 from pipeline.roles.contact.directory import wishes_note
 
 CONTACT = contact_id(CARD, "tx1")
@@ -105,6 +107,25 @@ def test_a_yes_that_no_attempt_carried_must_prove_itself(tmp_path: Path, assuran
     assert cascade.state == state
 
 
+def test_what_is_done_again_after_a_no_has_another_name(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert, reply yes, reply no, agent yes, app no, agent yes")
+    commands = cascade.world.log.values("card-commands")
+    assert [command["command"] for command in commands] == ["hold", "release"] * 3
+    assert len({command["id"] for command in commands}) == len(commands)
+    labels = cascade.world.log.values("labels")
+    assert [label["fraud"] for label in labels] == [False, None, False, None, False]
+    assert [label.get("supersedes") for label in labels] == [None, *(label["id"] for label in labels[:-1])]
+    counted = [cascade.world.sample("labels_total", source="cardholder", fraud=of) for of in ("false", "withdrawn")]
+    assert counted == [3, 2]
+
+
+def test_a_no_after_silence_released_the_card_blocks_it(tmp_path: Path) -> None:
+    silence = "small, alert, wait 300, ends no_answer, wait 60, ends no_answer, ends no_answer"
+    cascade = played(tmp_path, f"{silence}, reply no")
+    assert (cascade.state, cascade.world.log.commands()) == ("blocked", ["hold", "release", "block"])
+    assert [label["fraud"] for label in cascade.world.log.values("labels")] == [True]
+
+
 @pytest.mark.parametrize("no", ["reply no", "agent no"])
 def test_a_no_ends_what_a_yes_allowed(tmp_path: Path, no: str) -> None:
     cascade = Cascade(cascade_config(tmp_path / "config"))
@@ -139,6 +160,202 @@ def test_a_yes_that_may_mean_two_questions_releases_neither_a_no_blocks_the_newe
     assert (cascade.state, cascade.world.log.commands()) == ("escalated", ["hold", "hold"])
     other = played(tmp_path / "other", "alert, other, reply no")
     assert (other.state, other.world.log.commands()) == ("blocked", ["hold", "hold", "block"])
+
+
+@pytest.mark.parametrize(
+    ("type_", "state"),
+    [("sim_swapped", "escalated"), ("call_forwarded", "escalated"), ("phone_changed", "escalated"),
+     ("device_added", "released"), ("travel_notice", "released")],
+)  # fmt: skip
+def test_numbers_that_may_be_in_other_hands_release_nothing(tmp_path: Path, type_: str, state: str) -> None:
+    assert played(tmp_path, f"alert, event {type_} 1, reply yes").state == state
+    again = played(tmp_path / "again", f"event {type_} 1, event {type_} 40, alert, app yes")
+    assert again.state == "released", "the app is no number"
+
+
+def test_a_doubt_lasts_from_its_newest_event(tmp_path: Path) -> None:
+    assert played(tmp_path, "event sim_swapped 1, event sim_swapped 40, alert, reply yes").state == "escalated"
+
+
+def test_what_is_no_customer_event_is_put_aside(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert")
+    bad = [b"{", b'{"customer":"cu1","type":"sim_swapped","time":"yesterday"}']
+    asyncio.run(cascade.role.customer_events([Read(value, b"cu1") for value in bad]))
+    assert cascade.world.dead == [("customer-events", "not_an_event")] * 2
+
+
+def test_a_payment_taken_back_is_not_the_largest_one_asked_about(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "wait 43200, alert tx1, alert tx2, reversal tx1, reversal tx1, reversal tx7")
+    conversation = cascade.conversation()
+    assert conversation is not None
+    assert [alert.reversed for alert in conversation.alerts] == [True, False]
+    _, facts = question(
+        "Bank", "4242", [conversation.alerts[0], msgspec.structs.replace(conversation.alerts[1], amount=5)]
+    )
+    assert facts["amount"] == 5
+
+
+def test_a_reversal_in_the_same_poll_as_its_payment_finds_it(tmp_path: Path) -> None:
+    cascade = Cascade(cascade_config(tmp_path / "config"))
+
+    async def story() -> None:
+        await cascade.begin()
+        await cascade.do_wait("43200")
+        await cascade.role.polled({0: [cascade.doubt("tx1"), cascade.reversal("tx1"), cascade.doubt("tx2")]})
+        await cascade.role.revoked(clean=True)
+        assert await own(cascade.role) == 3, "all three are done with"
+        await until_done(cascade.role)
+
+    asyncio.run(story())
+    assert cascade.state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("script", "hung_up"),
+    [
+        ("app yes", 1), ("app no", 1), ("agent yes", 1), ("app stop", 1), ("reply YES", 1), ("reply LATER", 1),
+        ("key 1", 0), ("key 0", 0), ("agent wrong_person 2", 0), ("ends busy", 0),
+    ],
+)  # fmt: skip
+def test_a_call_is_hung_up_when_the_answer_comes_another_way(tmp_path: Path, script: str, hung_up: int) -> None:
+    cascade = played(tmp_path, f"alert, wait 300, {script}")
+    key = f"{CONTACT}:1:2"
+    assert cascade.calls.cancelled == [(key, f"id_{key}")] * hung_up
+    assert cascade.texts.cancelled == []
+
+
+@pytest.mark.parametrize(
+    ("alerts", "state"),
+    [(["tx1"], "ringing"), (["tx1", "tx2"], "released"), (["tx1", "tx2", "tx3"], "released"), ([], "ringing")],
+)
+def test_an_answer_of_another_system_speaks_about_what_it_has_shown(
+    tmp_path: Path, alerts: list[str], state: str
+) -> None:
+    cascade = played(tmp_path, "alert, alert tx2")
+    answer = {
+        "contact": CONTACT, "answer": "yes", "channel": "app", "assurance": "app", "alerts": alerts,
+        "time": "2026-03-02T02:00:00Z",
+    }  # fmt: skip
+    asyncio.run(cascade.role.answers([Read(msgspec.json.encode(answer), CONTACT.encode())]))
+    assert cascade.state == state
+
+
+def test_a_yes_that_released_nothing_still_exempts_the_payment(tmp_path: Path) -> None:
+    cascade = Cascade(cascade_config(tmp_path / "config"))
+
+    async def doubt(transaction: str) -> None:
+        record = cascade.doubt(transaction)
+        assert record.value is not None
+        record.value = msgspec.json.encode(msgspec.json.decode(record.value) | {"merchant": "m1"})
+        await cascade.role.polled({0: [record]})
+        await until_done(cascade.role)
+
+    async def story() -> None:
+        await cascade.begin()
+        await doubt("tx1")
+        await cascade.do_reply("yes")
+        await doubt("tx2")
+
+    asyncio.run(story())
+    assert cascade.world.log.commands() == []
+    assert cascade.world.log.values("contacts")[-1]["reason"] == "exempt"
+    assert "can be used as before" in getattr(cascade.made[-1], "text", ""), "there is nothing to try again"
+
+
+def test_a_call_answered_elsewhere_while_it_is_ordered_is_hung_up_as_soon_as_it_is_known(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert")
+
+    async def story() -> None:
+        take = cascade.calls._take
+
+        async def answered_meanwhile(order: Any) -> Any:
+            await cascade.do_app("yes")
+            return await take(order)
+
+        cascade.calls._take = answered_meanwhile  # type: ignore[method-assign]
+        await cascade.do_wait("300")
+        await until_done(cascade.role)
+
+    asyncio.run(story())
+    key = f"{CONTACT}:1:2"
+    assert cascade.state == "released"
+    assert set(cascade.calls.cancelled) == {(key, None), (key, f"id_{key}")}
+
+
+def test_a_provider_that_cannot_hang_up_delays_nothing(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert, wait 300")
+
+    async def never(key: str, call: str | None) -> None:
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        cascade.calls.cancel = never  # type: ignore[method-assign]
+        await cascade.do_app("yes")
+        async with asyncio.timeout(5):
+            while "release" not in cascade.world.log.commands():
+                await asyncio.sleep(0)
+        await cascade.role.work.stop(0)
+
+    asyncio.run(story())
+    assert cascade.state == "released"
+
+
+def test_a_yes_said_twice_is_not_taken_for_the_other_question(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert, other, reply yes, reply yes")
+    assert cascade.world.log.commands() == ["hold", "hold"]
+    help_first = played(tmp_path / "help", "alert, other, reply help, reply yes")
+    assert help_first.world.log.commands() == ["hold", "hold"]
+
+
+def test_a_yes_is_to_what_was_asked_last_though_that_was_answered_otherwise(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert, other, app yes, reply yes")
+    commands = cascade.world.log.values("card-commands")
+    assert [(value["command"], value["card"]) for value in commands] == [
+        ("hold", CARD), ("hold", SECOND_CARD), ("release", SECOND_CARD),
+    ]  # fmt: skip
+    earlier = played(tmp_path / "earlier", "alert, app yes, other, wait 30, reply yes")
+    assert earlier.world.log.commands() == ["hold", "release", "hold", "release"]
+
+
+def test_a_yes_is_not_to_a_question_that_was_never_sent(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert, app yes, texts rejects, other, wait 30, reply yes")
+    assert cascade.world.log.commands() == ["hold", "release", "hold"]
+
+
+def test_a_yes_delivered_again_after_its_worker_died_is_not_to_the_next_question(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert, alert tx2")
+    store, role = cascade.world.store, cascade.role
+    commit = store.commit
+
+    async def dies(*args: Any, **more: Any) -> Any:
+        """Once the first answer is taken, the worker does nothing any more."""
+        committed = await commit(*args, **more)
+        if args[0]:
+            store.commit = dead
+        return committed
+
+    async def dead(*args: Any, **more: Any) -> Any:
+        raise StoreDown("dead")
+
+    async def story() -> None:
+        store.commit = dies
+        with contextlib.suppress(StoreDown):
+            await role.replied("sms", MOBILE, "YES", "m1")
+        await role.work.idle()
+        store.commit = commit
+        cascade.world.clock.pass_s(20)
+        await until_done(role)  # asks about the second payment
+        await role.replied("sms", MOBILE, "YES", "m1")
+        await until_done(role)
+
+    asyncio.run(story())
+    assert cascade.world.log.commands() == ["hold", "hold"]
+
+
+@pytest.mark.parametrize("first", ["app yes", "reply yes"])
+def test_a_yes_that_crosses_with_a_new_question_is_not_to_that_one(tmp_path: Path, first: str) -> None:
+    cascade = played(tmp_path, f"alert, {first}, other, wait 29, reply yes")
+    assert (cascade.state, cascade.world.log.commands()) == ("escalated", ["hold", "release", "hold"])
 
 
 def test_a_question_that_was_never_sent_takes_no_answer_from_one_that_was(tmp_path: Path) -> None:

@@ -11,15 +11,18 @@ import pytest
 from channel_world import Api, free_port, order, run, serving
 from contact_world import SECRET, SetClock
 from message_centre import Centre
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 from twilio_mock import ACCOUNT, BANK, PUBLIC, TOKEN, TwilioCaller, TwilioMock
 
 from pipeline.adapters.channels.push import NoToken, renewed_token
 from pipeline.adapters.channels.settings import ChannelSettings
+from pipeline.adapters.channels.smpp import SmppChannel
 from pipeline.adapters.http.callbacks import CallbackServer
 from pipeline.app.channels import Bank, Carriers, Inbox
 from pipeline.ports import CallAccepted, CallOrder, CallReport, StoreDown
 from pipeline.roles.contact.circuit import CIRCUIT_OPEN, RATE_LIMITED, GuardedChannel, GuardedProvider
+from pipeline.roles.contact.metrics import ContactMetrics
 
 KEY = "ct_0a1b2c:1:1"
 CALL = CallOrder(KEY, "+8613800138042", "en", "Was it you?", "Call us", "Thanks", "Blocked", ["tx1"], 30)
@@ -60,9 +63,10 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"CARDWATCH_{name.upper()}_FILE", raising=False)
 
 
-def carriers(clock: Any = None, **given: Any) -> Carriers:
-    settings = ChannelSettings(**given)
-    return Carriers(settings, Bank("Bank", "http://127.0.0.1:1/callbacks/voice"), clock or SetClock())
+def carriers(clock: Any = None, registry: CollectorRegistry | None = None, **given: Any) -> Carriers:
+    bank = Bank("Bank", "http://127.0.0.1:1/callbacks/voice")
+    metrics = ContactMetrics(registry or CollectorRegistry())
+    return Carriers(ChannelSettings(**given), bank, clock or SetClock(), metrics)
 
 
 @pytest.mark.parametrize(("given", "carried"), WHOLE)
@@ -170,6 +174,64 @@ def test_a_failing_provider_is_left_alone_on_all_it_carries_and_no_other() -> No
 
     run(story())
     assert [request.path for request in api.requests] == ["/", "/", "/v1/projects/bank-app/messages:send"]
+
+
+def test_prometheus_sees_who_is_left_alone_and_what_was_withheld() -> None:
+    """One provider carries SMS and e-mail; nobody but the voice provider has a circuit of its own beside it."""
+    api = Api(answers=[(500, {})])
+    registry, clock = CollectorRegistry(), SetClock()
+
+    def circuits() -> dict[str, float | None]:
+        names = ("voice", "sms", "email", "push")
+        return {name: registry.get_sample_value("cardwatch_provider_circuit", {"channel": name}) for name in names}
+
+    def withheld(channel: str, reason: str) -> float | None:
+        labels = {"channel": channel, "reason": reason}
+        return registry.get_sample_value("cardwatch_provider_orders_withheld_total", labels)
+
+    async def story() -> None:
+        async with serving(api):
+            webhook = {**BY_WEBHOOK, "webhook_url": api.url, "circuit_failures": 2, "circuit_open_s": 30.0}
+            built = carriers(clock, registry, **webhook, voice_url=api.url, voice_rate=0.001)
+            assert circuits() == dict.fromkeys(("voice", "sms", "email", "push"), 0.0)
+            assert withheld("sms", "circuit_open") == 0.0
+            await built.start()
+            sms = built.channels.messages["sms"]
+            for _ in range(3):
+                await sms.send(order(channel="sms"))
+            assert circuits() == {"voice": 0.0, "sms": 1.0, "email": 1.0, "push": 0.0}
+            clock.pass_s(30.0)
+            assert circuits() == {"voice": 0.0, "sms": 0.5, "email": 0.5, "push": 0.0}
+            for _ in range(2):
+                await built.channels.calls.place(CALL)
+            await built.stop()
+
+    run(story())
+    assert (withheld("sms", "circuit_open"), withheld("email", "circuit_open")) == (1.0, 0.0)
+    assert (withheld("voice", "rate_limited"), withheld("voice", "circuit_open")) == (1.0, 0.0)
+
+
+def test_the_rate_of_a_message_centre_is_kept_once_and_does_not_open_its_circuit() -> None:
+    """A text of two messages at a rate for one: nothing leaves, and a short one after it does."""
+    centre, registry = Centre(), CollectorRegistry()
+
+    async def go() -> list[object]:
+        server = await asyncio.start_server(centre.serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        built = carriers(registry=registry, **SMPP, smpp_port=port, smpp_rate=0.1, circuit_failures=1)
+        await built.start()
+        for kept in built._kept:
+            if isinstance(kept, SmppChannel):
+                await kept.bound.wait()
+        sms = built.channels.messages["sms"]
+        outcomes = [await sms.send(order(channel="sms", key=text, text=text)) for text in ("x" * 161, "x")]
+        await built.stop()
+        server.close()
+        return [*outcomes]
+
+    assert run(go()) == [RATE_LIMITED, CallAccepted("m1")]
+    labels = {"channel": "sms", "reason": "rate_limited"}
+    assert registry.get_sample_value("cardwatch_provider_orders_withheld_total", labels) == 1.0
 
 
 def test_no_provider_is_asked_more_often_than_its_rate() -> None:

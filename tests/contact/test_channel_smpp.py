@@ -256,3 +256,23 @@ def test_messages_beyond_the_rate_wait_and_those_with_too_long_to_wait_are_refus
     centre = Centre()
     outcomes = sent(centre, *[order(key=f"k{number}") for number in range(3)], rate_s=0.01)
     assert outcomes == [CallAccepted("m1"), CallRefused(False, "rate_limited"), CallRefused(False, "rate_limited")]
+
+
+def test_a_text_of_several_messages_counts_as_so_many_and_is_refused_whole() -> None:
+    centre = Centre()
+    outcomes = sent(centre, order(text=LONG), order(key="k2"), rate_s=0.01)
+    assert outcomes == [CallRefused(False, "rate_limited"), CallAccepted("m1")]
+    assert len(centre.submitted()) == 1
+
+
+def test_each_part_of_a_text_waits_for_its_turn() -> None:
+    centre = Centre()
+    waited: list[tuple[int, float]] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append((len(centre.submitted()), seconds))
+
+    assert sent(centre, order(text=LONG), rate_s=1.0, sleep=sleep) == [CallAccepted("m1")]
+    ((before, seconds),) = waited
+    assert before == 1
+    assert 0 < seconds <= 1.0

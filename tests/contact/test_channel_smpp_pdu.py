@@ -1,5 +1,6 @@
 """SMPP on the wire, octet by octet, and texts cut into short messages."""
 
+import asyncio
 from contextlib import suppress
 
 import pytest
@@ -229,5 +230,8 @@ def test_the_ledger_forgets_the_oldest_orders() -> None:
     ledger = Ledger(kept=2)
     for number in range(3):
         ledger.took(ledger.open(f"k{number}", 1), 0, f"m{number}")
-    assert [ledger.of_id(f"m{number}") is None for number in range(3)] == [True, False, False]
-    assert ledger.of_key("k0") is None
+
+    async def known() -> list[object]:
+        return [await ledger.of_key("k0"), *[await ledger.heard(f"m{number}", "delivered") for number in range(3)]]
+
+    assert [found is None for found in asyncio.run(known())] == [True, True, False, False]

@@ -171,6 +171,22 @@ def test_a_bucket_never_holds_more_than_its_burst_and_a_clock_set_back_earns_not
     assert bucket.reserve(10.1, 0.0) == 0.0
 
 
+def test_all_of_several_tokens_are_taken_or_none() -> None:
+    bucket = TokenBucket(rate=10.0, burst=2)
+    assert bucket.reserve_all(100.0, 0.1, 3) == pytest.approx([0.0, 0.0, 0.1])
+    assert bucket.reserve_all(100.0, 0.3, 3) is None
+    assert bucket.reserve_all(100.0, 0.3, 2) == pytest.approx([0.2, 0.3])
+    assert bucket.reserve_all(100.0, 0.0, 0) == []
+
+
+def test_a_channel_that_keeps_its_rate_itself_does_not_open_the_circuit_by_it() -> None:
+    guard = Guard(SetClock(), Circuit(failures=1))
+    told: list[tuple[str, str]] = []
+    channel = GuardedChannel(Carrier(RATE_LIMITED, GOOD), guard, lambda *words: told.append(words))
+    assert outcomes(channel, 2) == [RATE_LIMITED, GOOD]
+    assert told == [("webhook", "rate_limited")]
+
+
 @pytest.mark.parametrize(("rate", "burst"), [(0.0, 1.0), (-1.0, 1.0), (1.0, 0.5)])
 def test_a_bucket_that_would_never_give_is_refused(rate: float, burst: float) -> None:
     with pytest.raises(ValueError, match="bucket"):

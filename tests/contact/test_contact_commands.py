@@ -4,17 +4,17 @@ import asyncio
 import itertools
 import json
 import shutil
-import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from contact_world import PHONE, World, calls_only, customer, decision, own, until_done
+from contact_world import DIGEST_KEY, PHONE, World, calls_only, customer, decision, own, until_done
 from redis.asyncio import Redis
 
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
+from pipeline.adapters.redis.contacts_packing import packed_entries, unpacked_entries
 from pipeline.cli import main
 from pipeline.core.conversation import attempt_key, contact_id
 from pipeline.embedded.store import EmbeddedStore
@@ -52,6 +52,8 @@ class Installation:
             "CARDWATCH_REDIS_URL": self.url,
             "CARDWATCH_TOPIC_PREFIX": self.prefix,
             "CARDWATCH_CONFIG_DIR": str(calls_only()),
+            "CARDWATCH_CONTACT_KEY": DIGEST_KEY,
+            "CARDWATCH_CONTACT_PROFILE": "demo",
         }
         return CliRunner().invoke(main, ["contact", *words], env=environment | more)
 
@@ -81,7 +83,7 @@ def test_explain_counts_what_the_store_remembers(there: Installation, tmp_path: 
     asked = ("explain", "cu1", "--class", "fraud", "--json", "--at", "1970-01-01T08:30:00+08:00")
     told = there.run(*asked, CARDWATCH_CONFIG_DIR=str(config))
     caps = next(gate for gate in json.loads(told.output)["gates"] if gate["gate"] == "caps")
-    assert caps["detail"] == "1 of 6 in 1 d of the number"
+    assert caps["detail"] == [{"code": "cap", "count": 1, "limit": 6, "days": 1, "of": "number"}]
 
 
 def test_who_is_not_known_and_what_is_no_moment_are_told(there: Installation) -> None:
@@ -121,8 +123,9 @@ def test_a_tampered_entry_is_named(valkey: EmbeddedStore) -> None:
     async def tamper(client: Redis) -> None:
         two_years_ms = 63_072_000_000
         assert two_years_ms - 60_000 < await client.pttl(key) <= two_years_ms
-        entry = zlib.decompress((await client.lrange(key, 3, 3))[0])
-        await client.lset(key, 3, zlib.compress(entry.replace(b'"word":"yes"', b'"word":"no"')))
+        (entry,) = unpacked_entries((await client.lrange(key, -1, -1))[0], CONTACT)
+        changed = packed_entries([entry.replace(b'"word":"yes"', b'"word":"no"')], CONTACT)
+        await client.lset(key, -1, changed[4:])  # behind its length
 
     there.on_redis(tamper)
     told = there.run("dossier", CONTACT)
@@ -136,3 +139,11 @@ def test_a_tampered_entry_is_named(valkey: EmbeddedStore) -> None:
     found = json.loads(there.run("dossier", CONTACT, "--json").output)
     assert (found["holds"], found["broken"]) == (False, [{"entry": 4, "why": "cut_off"}])
     assert len(found["entries"]) == 3
+
+
+@pytest.mark.parametrize("command", ["rebuild", "reconcile"])
+def test_without_a_broker_the_store_is_not_made_again_nor_compared(there: Installation, command: str) -> None:
+    told = there.run(command, CARDWATCH_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    assert told.exit_code == 1
+    assert told.output.startswith("Error: no Kafka broker answers at 127.0.0.1:1")
+    assert there.run(command, "--days", "0").exit_code == 2

@@ -54,10 +54,12 @@ def test_a_wrong_plan_is_refused_with_file_line_and_reason(tmp_path: Path, old: 
 
 
 def test_a_rung_nobody_carries_is_refused() -> None:
-    plan = read_profile(CONFIG, "uk", world_almanac()).plan
-    check_channels(plan, ["sms"])
-    with pytest.raises(ProfileError, match="rung 1 of the ladder wants sms, which no setting provides"):
-        check_channels(plan, [])
+    plans = read_profile(CONFIG, "uk", world_almanac()).plans
+    check_channels(plans, ["sms"])
+    with pytest.raises(
+        ProfileError, match="rung 1 of the ladder wants sms, which no setting provides: set CARDWATCH_SMS_VIA"
+    ):
+        check_channels(plans, [])
 
 
 def test_secrets_are_required_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,5 +68,7 @@ def test_secrets_are_required_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch)
     assert good.signing_key().decode() not in repr(good)
     with pytest.raises(ValueError, match="CARDWATCH_CALLBACK_SECRET is short"):
         type(good)(callback_secret="hunter2")
-    with pytest.raises(ValueError, match="CARDWATCH_CALLBACK_SECRET"):
+    with pytest.raises(ValueError, match="CARDWATCH_CONTACT_KEY is short"):
+        type(good)(contact_key="hunter2")
+    with pytest.raises(ValueError, match=r"(?s)CONTACT_PROFILE is.*CONTACT_KEY \(or.*CALLBACK_SECRET \(or"):
         type(good)()

@@ -12,7 +12,7 @@ from contact.store_behaviour import Check, ContactStoreBehaviour  # noqa: E402 -
 from pipeline.adapters.redis.connection import connect  # noqa: E402
 from pipeline.adapters.redis.contacts import RedisContactStore  # noqa: E402
 from pipeline.embedded.store import EmbeddedStore  # noqa: E402
-from pipeline.ports import StoreDown  # noqa: E402
+from pipeline.ports import ContactStore, StoreDown  # noqa: E402
 
 _numbers = itertools.count()
 
@@ -21,13 +21,24 @@ class TestEmbeddedContactStore(ContactStoreBehaviour):
     @pytest.fixture(autouse=True)
     def _server(self, valkey: EmbeddedStore) -> None:
         self.url = valkey.url
+        self.prefix = f"t{next(_numbers)}-"
 
     def run(self, check: Check) -> None:
         async def go() -> None:
             async with connect(self.url) as client:
-                await check(RedisContactStore(client, f"t{next(_numbers)}-"))
+                await check(RedisContactStore(client, self.prefix))
 
         asyncio.run(go())
+
+    async def unschedule(self, store: ContactStore, contact: str) -> None:
+        async with connect(self.url) as client:
+            due = f"{self.prefix}contact:due"
+            assert await client.zrem(due, contact) == 1
+
+    async def lose(self, store: ContactStore, contact: str) -> None:
+        await self.unschedule(store, contact)
+        async with connect(self.url) as client:
+            assert await client.delete(f"{self.prefix}contact:conversation:{contact}") == 1
 
 
 def test_a_store_that_is_away_says_so() -> None:

@@ -9,6 +9,7 @@ pytest.register_assert_rewrite("contact.store_behaviour")
 from contact.store_behaviour import Check, ContactStoreBehaviour  # noqa: E402 - after the rewrite is registered
 
 from pipeline.adapters.memory_contacts import MemoryContactStore  # noqa: E402
+from pipeline.ports import ContactStore  # noqa: E402
 
 
 class TestMemoryContactStore(ContactStoreBehaviour):
@@ -17,3 +18,11 @@ class TestMemoryContactStore(ContactStoreBehaviour):
             await check(MemoryContactStore())
 
         asyncio.run(go())
+
+    async def unschedule(self, store: ContactStore, contact: str) -> None:
+        assert isinstance(store, MemoryContactStore)
+        del store.due[contact]
+
+    async def lose(self, store: ContactStore, contact: str) -> None:
+        assert isinstance(store, MemoryContactStore)
+        del store.due[contact], store.given[contact], store.kept[contact]

@@ -165,7 +165,8 @@ def test_a_no_after_a_yes_holds_the_card_again_and_calls_people() -> None:
     world = told(story)
     assert world.log.commands() == ["hold", "release", "hold"]
     assert world.log.values("contacts")[-1]["reason"] == "no_after_yes"
-    assert len(world.log.values("labels")) == 1
+    said, withdrawn = world.log.values("labels")
+    assert (said["fraud"], withdrawn["fraud"], withdrawn["supersedes"]) == (False, None, said["id"])
 
 
 def test_late_double_and_unknown_reports_change_nothing() -> None:

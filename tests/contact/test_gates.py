@@ -18,7 +18,7 @@ from pipeline.core.contact_facts import fresh_number
 from pipeline.core.contact_history import MAX_ENTRIES, Entry, History, Kind
 from pipeline.core.gates import evaluate
 from pipeline.core.records import Customer, Phone
-from pipeline.core.verdict import Asked, Go, Never, Said, Verdict, Wait
+from pipeline.core.verdict import Asked, Detail, Go, Never, Said, Verdict, Wait
 
 NOON = ms("2026-01-07T12:00+08:00")  # a Wednesday
 NIGHT = ms("2026-01-07T23:00+08:00")
@@ -107,7 +107,7 @@ def test_a_channel_without_consent_is_left_out() -> None:
     verdict = ask(customer=customer_of(consent={"automated_calls": False}))
     assert isinstance(verdict, Go)
     assert verdict.channel == "sms"
-    assert told(verdict, "consent").detail == "voice needs automated_calls"
+    assert told(verdict, "consent").details == (Detail("needs", {"channel": "voice", "consent": "automated_calls"}),)
 
 
 def test_a_breathing_space_ends_when_its_last_day_is_over_everywhere() -> None:
@@ -197,7 +197,7 @@ def test_calls_to_a_number_are_counted_whoever_was_called_and_the_next_number_is
 
 
 def test_reminders_and_collection_are_counted_together_and_fraud_apart() -> None:
-    fraud = tuple(entry(NOON - hour, "message", "fraud", channel="sms") for hour in (3, 2, 1))
+    fraud = tuple(entry(NOON - hour * HOUR_MS, "message", "fraud", channel="sms") for hour in (3, 2, 1))
     assert isinstance(ask(ladder=("sms",), entries=fraud), Go)
     both = (
         entry(NOON - 2, "message", "reminder", channel="sms"),
@@ -205,7 +205,9 @@ def test_reminders_and_collection_are_counted_together_and_fraud_apart() -> None
     )
     verdict = ask(ladder=("sms",), entries=both)
     assert isinstance(verdict, Wait)
-    assert (verdict.gate, told(verdict, "caps").detail) == ("caps", "2 of 2 in 1 d of the customer")
+    (seen,) = told(verdict, "caps").details
+    assert verdict.gate == "caps"
+    assert seen == Detail("cap", {"count": 2, "limit": 2, "days": 1, "of": "customer"})
 
 
 def test_a_cap_opens_when_enough_of_what_it_counts_has_left() -> None:
@@ -243,7 +245,17 @@ def test_after_a_conversation_there_is_rest_from_that_class_only() -> None:
     ringing = ask(entries=(entry(NOON - 60_000, "dial", "collection"),))
     assert isinstance(ringing, Wait)
     assert (ringing.gate, ringing.until_ms) == ("cool_down", NOON - 60_000 + HOUR_MS)
-    assert isinstance(ask(entries=(entry(NOON - 60_000, "dial", "fraud"),)), Go)
+    assert isinstance(ask(entries=(entry(NOON - HOUR_MS, "dial", "fraud"),)), Go)
+
+
+def test_a_question_about_a_payment_that_is_out_goes_before_everything_else() -> None:
+    asked = (entry(NOON - 60_000, "dial", "fraud"),)
+    for class_ in ("collection", "reminder", "service", "marketing"):
+        verdict = ask(class_, entries=asked)
+        assert isinstance(verdict, Wait)
+        assert (verdict.gate, verdict.reason, verdict.until_ms) == ("cool_down", "fraud_first", NOON + 9 * 60_000)
+    assert isinstance(ask("fraud", entries=asked), Go)
+    assert isinstance(ask(entries=(*asked, entry(NOON - 1, "effective", "fraud"))), Go)
 
 
 def test_an_event_has_its_own_cap() -> None:

@@ -66,6 +66,8 @@ def test_a_front_end_finds_the_open_conversation_and_its_yes_releases() -> None:
         assert await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "yes"}) == (200, {"outcome": "taken"})
         assert await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "yes"}) == (200, {"outcome": "yes"})
         assert await ask("GET", f"/contacts/open?card={CARD}") == (200, {"open": False})
+        await until_done(role)
+        assert world.provider.cancelled == [(attempt_key(CONTACT, 1), "call_1")]
         late = await role.reported(world.provider.ended(attempt_key(CONTACT, 1), "completed", "1"))
         assert late == "yes", "the call that went on meanwhile changes nothing more"
 
@@ -75,17 +77,78 @@ def test_a_front_end_finds_the_open_conversation_and_its_yes_releases() -> None:
     assert (answer["channel"], answer["assurance"]) == ("app", "app")
 
 
+def test_an_alert_that_joined_after_the_app_was_opened_is_asked_about() -> None:
+    """The app showed one payment; its YES does not speak about another that came meanwhile."""
+
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        _, found = await ask("GET", f"/contacts/open?card={CARD}")
+        shown = [alert["id"] for alert in found["alerts"]]
+        await role.polled({0: [decision("tx2", offset=1)]})
+        answer = {"answer": "yes", "alerts": shown}
+        assert await ask("POST", f"/contacts/{CONTACT}/answer", json=answer) == (200, {"outcome": "taken"})
+        _, found = await ask("GET", f"/contacts/open?card={CARD}")
+        assert [alert["id"] for alert in found["alerts"]] == ["tx2"]
+
+    world = told(story)
+    assert world.log.commands() == ["hold", "hold"]
+    (answer,) = world.log.values("answers")
+    assert answer["alerts"] == ["tx1"]
+
+
 def test_an_answer_from_the_app_cancels_the_attempt_that_is_planned() -> None:
     async def story(world: World, role: ContactRole, ask: Ask) -> None:
         await role.reported(world.provider.ended(attempt_key(CONTACT, 1), "busy"))
         await until_done(role)
         assert (await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "no"}))[0] == 200
+        await until_done(role)
+        assert world.provider.cancelled == [], "no call goes on"
         world.clock.pass_s(3600)
         await until_done(role)
 
     world = told(story)
     assert world.log.commands() == ["hold", "block"]
     assert len(world.provider.orders) == 1
+
+
+def test_a_yes_speaks_about_what_the_front_end_has_shown_and_a_new_question_about_the_rest() -> None:
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        _, found = await ask("GET", f"/contacts/open?card={CARD}")
+        shown = [alert["id"] for alert in found["alerts"]]
+        await role.polled({0: [decision("tx2", offset=1)]})
+        answer = {"answer": "yes", "alerts": shown}
+        assert await ask("POST", f"/contacts/{CONTACT}/answer", json=answer) == (200, {"outcome": "taken"})
+        await role.reported(world.provider.ended(attempt_key(CONTACT, 1), "no_answer"))
+        world.clock.pass_s(61)
+        await until_done(role)
+        _, found = await ask("GET", f"/contacts/open?card={CARD}")
+        assert [alert["id"] for alert in found["alerts"]] == ["tx2"]
+        wrong = {"answer": "yes", "alerts": ["tx3"]}
+        assert await ask("POST", f"/contacts/{CONTACT}/answer", json=wrong) == (200, {"outcome": "unknown_alert"})
+
+    world = told(story)
+    assert "release" not in world.log.commands()
+    assert [(label["transaction"], label["fraud"]) for label in world.log.values("labels")] == [("tx1", False)]
+    assert world.provider.orders[-1].reference == ("tx2",)
+    assert world.log.values("answers")[0]["alerts"] == ["tx1"]
+
+
+@pytest.mark.parametrize(("who", "released"), [("app", False), ("agent", True)])
+def test_without_naming_alerts_only_an_agent_speaks_about_those_that_came_since(who: str, released: bool) -> None:
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        await role.polled({0: [decision("tx2", offset=1)]})
+        assert (await ask("POST", f"/contacts/{CONTACT}/answer", who, json={"answer": "yes"}))[0] == 200
+
+    assert ("release" in told(story).log.commands()) == released
+
+
+def test_a_complaint_is_answered_with_the_time_of_the_call_back() -> None:
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        status, said = await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "complaint"})
+        assert (status, said) == (200, {"outcome": "taken", "call_back_by": "1970-01-01T04:16:40.000Z"})
+
+    world = told(story)
+    (escalated,) = [step for step in world.log.values("contacts") if step["step"] == "escalated"]
+    assert (escalated["reason"], escalated["call_back_by"]) == ("answer_complaint", "1970-01-01T04:16:40.000Z")
 
 
 @pytest.mark.parametrize(("who", "released"), [("ivr", False), ("app", True), ("agent", True)])

@@ -69,6 +69,16 @@ async def _goes_on(cascade: Cascade) -> None:
     await cascade.role.work.idle()
 
 
+@pytest.mark.parametrize(
+    ("then", "state"), [("switch done", "released"), ("wait 11", "escalated"), ("alert tx2", "escalated")]
+)
+def test_a_complaint_does_not_end_the_wait_for_the_switch(tmp_path: Path, then: str, state: str) -> None:
+    cascade = played(tmp_path, f"alert, reply yes, reply complaint, {then}, wait 14400")
+    reasons = [step.get("reason") for step in cascade.world.log.values("contacts") if step["step"] == "escalated"]
+    assert cascade.state == state
+    assert (reasons[0], reasons[-1], reasons.count("call_back_overdue")) == ("answer_complaint", "call_back_overdue", 1)
+
+
 def test_what_is_no_result_of_ours_is_passed_over_or_put_aside(tmp_path: Path) -> None:
     cascade = played(tmp_path, "alert, reply yes")
 

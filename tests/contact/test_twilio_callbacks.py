@@ -113,6 +113,20 @@ def test_a_call_from_order_to_end(
     assert len({report.call for report in reports}) == 1
 
 
+def test_a_reminder_s_second_key_is_no_no_and_connects_nobody() -> None:
+    class Reminding(Bank):
+        async def script(self, key: str) -> CallOrder | None:
+            return ORDER._replace(thanks_yes="", thanks_no="")
+
+    async def story(caller: TwilioCaller, bank: Bank) -> None:
+        status, words = await caller.post(URLS.of(GATHER, KEY), ABOUT | {"Digits": "2"})
+        assert (status, steps(words)) == (200, ["Hangup"])
+        status, words = await caller.post(URLS.of(GATHER, KEY), ABOUT | {"Digits": "0"})
+        assert (status, steps(words)) == (200, [f"Dial:{CENTRE}", "Hangup"])
+
+    run(story, Reminding(), transfer=CENTRE)
+
+
 def test_a_call_that_carries_its_words_needs_nobody_who_knows_them() -> None:
     async def story(caller: TwilioCaller, bank: Bank) -> None:
         async with TwilioMock().running() as mock:

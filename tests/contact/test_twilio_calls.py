@@ -74,6 +74,27 @@ def test_a_call_is_ordered_as_the_published_interface_has_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("knows", ["the one that ordered", "another"])
+def test_a_call_nobody_needs_any_more_is_ended(knows: str) -> None:
+    async def story(world: World) -> None:
+        placed = await world.voice.place(order())
+        assert isinstance(placed, CallAccepted)
+        if knows == "another":
+            await world.process().cancel(KEY, placed.call)
+        else:
+            await world.voice.cancel(KEY, None)
+        assert world.mock.made[placed.call]["status"] == "completed"
+
+    assert run(story).requests[-1] == ("UpdateCall", [("Status", "completed")])
+
+
+def test_a_call_whose_name_nobody_knows_is_left_to_ring() -> None:
+    async def story(world: World) -> None:
+        await world.voice.cancel(KEY, None)
+
+    assert run(story).requests == []
+
+
 def test_the_words_travel_with_the_order_only_without_machine_detection() -> None:
     async def story(world: World) -> None:
         assert isinstance(await world.process(detection=None).place(order()), CallAccepted)

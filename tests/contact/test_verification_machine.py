@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.contacting import EFFECTS, Call, Close
+from pipeline.core.contacting import EFFECTS, Call, Close, HangUp
 from pipeline.core.conversation import (
     OPEN,
     Absent,
@@ -17,6 +17,7 @@ from pipeline.core.conversation import (
     Alert,
     Answered,
     Barred,
+    CallBackMissed,
     Claimed,
     Conversation,
     Deferred,
@@ -24,12 +25,10 @@ from pipeline.core.conversation import (
     Ended,
     Event,
     HandOverEnded,
-    OnSilence,
     Placed,
-    Plan,
     Raised,
     Refused,
-    Rung,
+    Reversed,
     Silent,
     StillRinging,
     SwitchSilent,
@@ -42,6 +41,7 @@ from pipeline.core.conversation import (
     parse_key,
 )
 from pipeline.core.exemption import Exemption
+from pipeline.core.plan import OnSilence, Plan, Rung
 from pipeline.core.records import CardCommand, ContactStep, Label
 from pipeline.core.verification import Advanced, advance, begin, meaning
 from pipeline.core.verification_table import ON_DUE, TRANSITIONS
@@ -95,6 +95,8 @@ def names(advanced: Advanced) -> list[str]:
                 found.append(f"label {effect.transaction} {effect.fraud}")
             case Call():
                 found.append("call")
+            case HangUp():
+                found.append("hang up")
             case Exemption():
                 found.append("exemption")
             case Close():
@@ -104,7 +106,15 @@ def names(advanced: Advanced) -> list[str]:
     return found
 
 
+def seen(*alerts: str) -> Answered:
+    """A yes of the app, which has shown these."""
+    return Answered("yes", "app", "app", alerts=alerts)
+
+
 RINGING: Sequence[Event] = (HOLD, Claimed(), Placed(1, "c1"))
+DOUBTED: Sequence[Event] = (Raised(Alert(id="a")), Claimed(), Placed(1, "c1"))
+PAID = Raised(Alert(id="a", amount=1000, currency="EUR"))
+COMPLAINT = Answered("complaint", "app", "app")
 
 
 @pytest.mark.parametrize(
@@ -133,9 +143,39 @@ RINGING: Sequence[Event] = (HOLD, Claimed(), Placed(1, "c1"))
         ([*RINGING, JOIN, yes()], "planned", ["answer", "answered", "label a False", "planned"]),
         ([*RINGING, JOIN, no()], "blocked", ["answer", "answered", "block a", "label a True", "completed"]),
         ([*RINGING, Ended(1, "busy"), Claimed(), yes()], "released",
-         ["answer", "answered", "release a", "label a False", "completed"]),
+         ["answer", "answered", "release a", "label a False", "completed", "hang up"]),
         ([*RINGING, Ended(1, "busy"), JOIN, Claimed(), yes()], "sending", ["answer", "answered", "label a False"]),
-        ([*RINGING, yes(), no()], "escalated", ["hold a", "answer", "answered", "escalated"]),
+        ([*RINGING, yes(), no()], "escalated", ["hold a", "answer", "answered", "label a None", "escalated"]),
+        ([*RINGING, yes(), no(None, "agent")], "blocked",
+         ["answer", "answered", "block a", "label a True", "completed"]),
+        ([*RINGING, yes(), no(), yes(None, "agent")], "released",
+         ["answer", "answered", "release a", "label a False", "completed"]),
+        ([*RINGING, no(), yes(None, "agent")], "blocked", ["answer", "answered", "label a False"]),
+        ([*RINGING, JOIN, yes(), no(None, "agent")], "blocked",
+         ["answer", "answered", "block a", "label a True", "label b True", "completed", "completed"]),
+        ([*RINGING, JOIN, yes(), no()], "blocked", ["answer", "answered", "block a", "label a None", "completed"]),
+        ([*DOUBTED, yes()], "released", ["answer", "answered", "label a False", "completed"]),
+        ([*DOUBTED, yes(), no()], "escalated", ["hold a", "answer", "answered", "label a None", "escalated"]),
+        ([*RINGING, yes(None, "app")], "released",
+         ["answer", "answered", "release a", "label a False", "completed", "hang up"]),
+        ([*RINGING, JOIN, yes(None, "app")], "ringing", ["answer", "answered", "label a False"]),
+        ([*RINGING, JOIN, yes(None, "agent")], "released",
+         ["answer", "answered", "release b", "label a False", "label b False", "completed", "completed", "hang up"]),
+        ([*RINGING, JOIN, seen("a")], "ringing", ["answer", "answered", "label a False"]),
+        ([*RINGING, JOIN, seen("a", "b")], "released",
+         ["answer", "answered", "release b", "label a False", "label b False", "completed", "completed", "hang up"]),
+        ([HOLD, JOIN, yes(None, "app")], "planned", ["answer", "answered", "label a False"]),
+        ([*RINGING, COMPLAINT], "escalated", ["answer", "answered", "escalated", "hang up"]),
+        ([*RINGING, COMPLAINT, CallBackMissed()], "escalated", ["escalated"]),
+        ([*RINGING, yes(), COMPLAINT], "released", ["answer", "answered", "escalated"]),
+        ([*RINGING, yes(), COMPLAINT, CallBackMissed()], "released", ["escalated"]),
+        ([*RINGING, no(), COMPLAINT], "blocked", ["answer", "answered", "escalated"]),
+        ([Raised(Alert(id="a"), exempt=True), COMPLAINT], "cancelled", ["answer", "answered", "escalated"]),
+        ([*RINGING, Ended(1, "busy"), Barred("no_address", no_way=True)], "escalated", ["escalated"]),
+        ([JOIN, Reversed("b", 0, "")], "cancelled", ["cancelled"]),
+        ([HOLD, Reversed("a", 0, "")], "planned", []),
+        ([JOIN, Claimed(), Reversed("b", 0, "")], "sending", []),
+        ([JOIN, Raised(Alert(id="c")), Reversed("b", 0, "")], "planned", []),
         ([*RINGING, Ended(1, "hung_up"), yes()], "escalated", ["answer", "answered"]),
         ([*RINGING, Ended(1, "hung_up"), yes(None, "agent")], "released",
          ["answer", "answered", "release a", "label a False", "completed"]),
@@ -165,6 +205,15 @@ def test_events_lead_to_states_and_effects(events: Sequence[Event], state: str, 
         ([*RINGING, Ended(1, "busy"), Claimed(), Ended(1, "busy")], "stale_attempt"),
         ([*RINGING, yes(7)], "unknown_attempt"),
         ([HOLD, HandOverEnded()], "hand_over_ended"),
+        ([*RINGING, seen("z")], "unknown_alert"),
+        ([*RINGING, Reversed("z", 0, "")], "unknown_alert"),
+        ([*RINGING, Reversed("a", 0, ""), Reversed("a", 0, "")], "unknown_alert"),
+        ([PAID, Reversed("a", 999, "EUR")], "reversed_in_part"),
+        ([PAID, Reversed("a", 1000, "USD")], "reversed_in_part"),
+        ([*RINGING, CallBackMissed()], "no_call_back"),
+        ([*RINGING, COMPLAINT, Answered("none", "agent", "agent"), CallBackMissed()], "no_call_back"),
+        ([*RINGING, COMPLAINT, CallBackMissed(), CallBackMissed()], "no_call_back"),
+        ([*RINGING, no(), yes(None, "agent"), yes(None, "agent")], "yes"),
     ],
 )
 def test_late_double_and_impossible_events_are_refused_by_name(events: Sequence[Event], refused: str) -> None:
@@ -181,6 +230,12 @@ def test_times_follow_the_plan() -> None:
 WRITTEN: Sequence[Event] = (HOLD, Claimed(0), Placed(1, "m1"))
 CALLED: Sequence[Event] = (*WRITTEN, Silent(1), Claimed(1), Placed(2, "c1"))
 MINOR = Raised(Alert(id="a", command="hold", score=0.1, exposure=50))
+ASKED: Sequence[Event] = (Claimed(0), Placed(1, "m1"), Silent(1))
+SOME_SILENCE: Sequence[Event] = (
+    MINOR, Claimed(0), Placed(1, "m1"), Raised(Alert(id="b", score=0.1, exposure=9)), yes(), Claimed(2), Placed(2, "p"),
+    Silent(2),
+)  # fmt: skip
+DOUBTS: Sequence[Event] = (Raised(Alert(id="a")), Claimed(0), Placed(1, "m1"))
 
 
 @pytest.mark.parametrize(
@@ -205,6 +260,21 @@ MINOR = Raised(Alert(id="a", command="hold", score=0.1, exposure=50))
         (KEEPS, [MINOR, Claimed(2), Placed(1, "p"), Silent(1)], "expired", ["failed", "expired"], "silence"),
         (RELEASES, [HOLD, Claimed(2), Placed(1, "p"), Silent(1)], "escalated", ["failed", "escalated"], "no_answer"),
         (RELEASES, [MINOR, Claimed(2), Refused(1, False, "refused")], "escalated", ["failed", "escalated"], "refused"),
+        (RELEASES, [MINOR, *ASKED, Barred("no_address", no_way=True)], "released", ["release a", "completed"],
+         "released"),
+        (KEEPS, [MINOR, *ASKED, Barred("no_address", no_way=True)], "expired", ["expired"], "silence"),
+        (LADDER, [HOLD, *ASKED, Barred("no_address", no_way=True)], "escalated", ["escalated"], "no_answer"),
+        (RELEASES, [MINOR, *ASKED, Barred("stopped")], "escalated", ["escalated"], "stopped"),
+        (RELEASES, [MINOR, Barred("no_address", no_way=True)], "escalated", ["escalated"], "no_address"),
+        (LADDER, [*WRITTEN, Silent(1), Claimed(1), Placed(2, "c"), Answered("complaint", "sms", "sms", 1)], "escalated",
+         ["answer", "answered", "escalated", "close complaint", "hang up"], "answer_complaint"),
+        (LADDER, [*DOUBTS, yes()], "released",
+         ["answer", "answered", "label a False", "completed", "close thanks_known"], "released"),
+        (ACKNOWLEDGES, [*DOUBTS, yes()], "released",
+         ["answer", "answered", "label a False", "completed", "close thanks_known"], "released"),
+        (RELEASES, [*SOME_SILENCE, Answered("no", "app", "app", alerts=("a", "b"))], "escalated",
+         ["hold a", "answer", "answered", "label a None", "escalated"], "no_after_yes"),
+        (ACKNOWLEDGES, [*WRITTEN, yes(), COMPLAINT, JOIN], "escalated", ["planned", "escalated"], "with_people"),
         (RELEASES, [*WRITTEN, yes(), Answered("stop", "sms", "sms", 1)], "released",
          ["answer", "answered", "close stopped"], None),
         (LADDER, [*WRITTEN, Answered("yes", "sms", "sms", 1, trusted=False)], "escalated",
@@ -247,7 +317,15 @@ def events_for(conversation: Conversation, ladder: Sequence[Rung]) -> Iterator[E
     for name in ("a", "b"):
         yield Raised(Alert(id=name, command="hold", score=0.1, exposure=1))
         yield Raised(Alert(id=name), "no_phone")
+    yield Raised(Alert(id="b"))
     yield from (
+        Reversed("a", 0, ""),
+        Reversed("b", 0, ""),
+        CallBackMissed(),
+        Barred("no_address", no_way=True),
+        Answered("complaint", "app", "app"),
+        Answered("none", "agent", "agent"),
+        seen("a"),
         Raised(Alert(id="n"), notice=True),
         Raised(Alert(id="x"), exempt=True),
         Barred("no_phone"),
@@ -272,10 +350,11 @@ def events_for(conversation: Conversation, ladder: Sequence[Rung]) -> Iterator[E
 
 def shape_of(conversation: Conversation) -> tuple[object, ...]:
     """What decides about the future, times and names apart."""
-    alerts = tuple((alert.id, alert.verdict) for alert in conversation.alerts)
+    alerts = tuple((alert.id, alert.verdict, alert.reversed) for alert in conversation.alerts)
     covers = tuple(attempt.covers for attempt in conversation.attempts)
     channels = tuple(attempt.channel for attempt in conversation.attempts[-1:])
-    return conversation.state, alerts, covers, channels, conversation.rung, conversation.tries, conversation.asks
+    marks = conversation.held_ms is None, conversation.call_back_ms is None
+    return conversation.state, alerts, covers, channels, conversation.rung, conversation.tries, conversation.asks, marks
 
 
 Reached = set[tuple[str, str]]
@@ -333,7 +412,8 @@ def test_whatever_happens_the_promises_hold(plan: Plan, choices: Sequence[int]) 
 
     for event, (before, after) in zip(events, pairwise(history), strict=True):
         said = names(after)
-        assert (after.conversation.due_ms is None) == (after.conversation.state not in OPEN)
+        due = after.conversation.state in OPEN or after.conversation.call_back_ms is not None
+        assert (after.conversation.due_ms is not None) == due
         assert after.conversation.attempt <= plan.attempts
         if "call" in said:  # a new attempt comes from a planned one; the same is sent again only if certainly not made
             assert isinstance(event, Claimed | Absent)
@@ -349,8 +429,9 @@ def test_whatever_happens_the_promises_hold(plan: Plan, choices: Sequence[int]) 
     every = [word for advanced in history for word in names(advanced)]
     assert sum(word.startswith("block") for word in every) <= 1
     for name in ("a", "b"):
-        assert every.count(f"label {name} False") <= 1
-        assert every.count(f"label {name} True") <= 1
+        labels = [word for word in every if word.startswith(f"label {name}")]
+        assert all(one != other for one, other in pairwise(labels)), "a label says something new"
+        assert labels[:1] != [f"label {name} None"], "what was not said is not withdrawn"
         assert every.count(f"hold {name}") <= 1 + sum(word.startswith("release") for word in every)
 
 

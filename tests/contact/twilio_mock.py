@@ -133,7 +133,7 @@ class TwilioMock:
         self, name: str, operation: dict[str, Any], request: web.Request, sid: str | None, query: Any, body: str
     ) -> web.StreamResponse:
         self.requests.append((name, query))
-        if not name.startswith("Create"):
+        if not name.startswith(("Create", "Update")):
             return self._read(name, sid, dict(query))
         if request.content_type != operation["form_type"]:
             raise Violation("not a form")
@@ -142,6 +142,11 @@ class TwilioMock:
         check_params(operation["in_form"], form, LIMITS.get(name, {}))
         if missing := set(operation["required"]) - {parameter for parameter, _ in form}:
             raise Violation(f"missing: {missing}")
+        if sid is not None:
+            if sid not in self.made:
+                return self._json({"code": 20404, "message": "not found", "status": 404}, 404)
+            self.made[sid]["status"] = dict(form).get("Status", self.made[sid]["status"])
+            return self._json(self.made[sid], operation["answers"])
         return await self._create(request, name.removeprefix("Create"), form, operation["answers"])
 
     async def _create(

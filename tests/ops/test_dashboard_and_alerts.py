@@ -16,6 +16,7 @@ from pipeline.desk.live import Streams
 from pipeline.desk.metrics import DeskMetrics
 from pipeline.desk.projection import Projection
 from pipeline.roles.contact.metrics import ContactMetrics
+from pipeline.roles.crm.metrics import CrmMetrics
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.scorer.metrics import ScorerMetrics
 
@@ -49,7 +50,7 @@ def desk_metrics(registry: CollectorRegistry) -> None:
 def registered() -> dict[str, str]:
     """Metric name → kind, as the roles register them."""
     kinds: dict[str, str] = {}
-    for metrics in (ScorerMetrics, LearnerMetrics, ContactMetrics, desk_metrics):
+    for metrics in (ScorerMetrics, LearnerMetrics, ContactMetrics, CrmMetrics, desk_metrics):
         registry = CollectorRegistry()
         metrics(registry)
         for family in registry.collect():

@@ -85,6 +85,7 @@ class Installation:
             "CARDWATCH_SNAPSHOT_KEY": "a key that only these tests use",
             "CARDWATCH_VOICE_KEY": VOICE_KEY,
             "CARDWATCH_CALLBACK_SECRET": CALLBACK_SECRET,
+            "CARDWATCH_CONTACT_KEY": "a fourth key of these tests only",
             "CARDWATCH_CALLBACK_PORT": str(free_port()),
             "CARDWATCH_DESK_PORT": str(free_port()),
             **(environment or {}),

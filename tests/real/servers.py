@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -100,6 +101,7 @@ class ApacheKafka(RealServer):
         super().__init__()
         assert any(libs.glob("kafka_2.13-*.jar")), f"{libs} has no Kafka: run .ci/install-kafka.sh {libs}"
         self._directory = directory
+        self._libs = libs
         self._java = [program("java"), *java_options, "-cp", f"{libs.resolve()}/*"]
         self._config = directory / "server.properties"
         self._format_words = format_words
@@ -117,22 +119,29 @@ class ApacheKafka(RealServer):
 
     def start(self) -> None:
         if not (self._directory / "data" / "meta.properties").exists():
-            format_storage = [
-                "kafka.tools.StorageTool",
-                "format",
-                "-t",
-                _CLUSTER_ID,
-                "-c",
-                str(self._config),
-                *self._format_words,
-            ]
-            done = subprocess.run(
-                [*self._java, *format_storage], capture_output=True, text=True, timeout=KAFKA_READY_S, check=False
-            )
-            assert done.returncode == 0, f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}"
+            self._make_storage()
         child = start("Apache Kafka", [*self._java, "kafka.Kafka", str(self._config)], self._directory / "kafka.log")
         self._child = child
         child.wait_until(self._ready, KAFKA_READY_S)
+
+    def _make_storage(self) -> None:
+        """Formatting takes a Java of its own, seconds of two processors; what comes of it is the same each time, but for
+        users. So the first keeps a copy beside the jars, and all others take that."""
+        data = self._directory / "data"
+        (jar,) = self._libs.glob("kafka_2.13-*.jar")
+        kept = self._libs / f".storage-{jar.stem}"
+        if not self._format_words and kept.is_dir():
+            shutil.copytree(kept, data)
+            return
+        words = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._config), *self._format_words]
+        done = subprocess.run([*self._java, *words], capture_output=True, text=True, timeout=KAFKA_READY_S, check=False)
+        assert done.returncode == 0, f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}"
+        if not self._format_words:
+            half = self._libs / f"{kept.name}.{os.getpid()}"
+            with suppress(OSError):  # somebody was faster, or we may not write there: only time is lost
+                shutil.copytree(data, half)
+                half.rename(kept)
+            shutil.rmtree(half, ignore_errors=True)
 
     def _ready(self) -> bool | None:
         host, port = self.bootstrap.split(":")

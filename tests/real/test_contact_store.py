@@ -12,6 +12,7 @@ from servers import RedisServer  # noqa: E402
 
 from pipeline.adapters.redis.connection import connect  # noqa: E402
 from pipeline.adapters.redis.contacts import RedisContactStore  # noqa: E402
+from pipeline.ports import ContactStore  # noqa: E402
 
 pytestmark = pytest.mark.redis
 _numbers = itertools.count()
@@ -21,10 +22,21 @@ class TestRealContactStore(ContactStoreBehaviour):
     @pytest.fixture(autouse=True)
     def _server(self, redis_server: RedisServer) -> None:
         self.url = redis_server.url
+        self.prefix = f"contacts{next(_numbers)}-"
 
     def run(self, check: Check) -> None:
         async def go() -> None:
             async with connect(self.url) as client:
-                await check(RedisContactStore(client, f"contacts{next(_numbers)}-"))
+                await check(RedisContactStore(client, self.prefix))
 
         asyncio.run(go())
+
+    async def unschedule(self, store: ContactStore, contact: str) -> None:
+        async with connect(self.url) as client:
+            due = f"{self.prefix}contact:due"
+            assert await client.zrem(due, contact) == 1
+
+    async def lose(self, store: ContactStore, contact: str) -> None:
+        await self.unschedule(store, contact)
+        async with connect(self.url) as client:
+            assert await client.delete(f"{self.prefix}contact:conversation:{contact}") == 1

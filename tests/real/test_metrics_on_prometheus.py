@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from installation import READY_S, ROOT, Installation
+from other_system import OtherSystem
 from prometheus import CONFIG, Prometheus
 from prometheus_client.parser import text_string_to_metric_families
 from servers import ApacheKafka, RedisServer, program
 
-ROLES = ("scorer", "learner", "contact", "desk")
+ROLES = ("scorer", "learner", "contact", "desk", "crm")
 WAIT_S = 45.0
 SIMULATED = 600
 PHONES = {"yes": "+12025550101", "no": "+12025550102", "stranger": None}
@@ -58,6 +59,11 @@ NAMES: dict[str, dict[str, set[str]]] = {
         "duplicates_total": set(),
     },
     "desk": {},
+    "crm": {
+        "crm_sent_total": {"sink", "result"},
+        "crm_lag_seconds": {"sink"},
+        "dead_letters_total": {"reason"},
+    },
 }
 """Names and labels that others' dashboards and alerts are written against, after ``cardwatch_``. What only a drift
 watch, a policy breaker or quiet hours could fill (model_drift, breaker_open, contacts_deferred_total) comes with them."""
@@ -79,6 +85,7 @@ HAPPENED = {
     "cardwatch_snapshots_total": 1,
     "cardwatch_desk_live": 1,
     "cardwatch_desk_alerts": len(PHONES),
+    'cardwatch_crm_sent_total{sink="webhook",result="taken"}': 10,
 }
 """PromQL → at least this much, once the run has shown everything."""
 SELECTOR = re.compile(r"\bcardwatch_\w+(?:\{[^}]*\})?")
@@ -94,6 +101,10 @@ class Live(NamedTuple):
     said: dict[str, str]
     named: frozenset[str]
     """Whatever the records sent named: cards, customers, merchants, terminals, phones."""
+    told: OtherSystem
+    """The bank's system that hears of contacts."""
+    steps: int
+    """How many steps of contacts there were by then."""
 
 
 def card_of(name: str) -> str:
@@ -149,6 +160,8 @@ def named_in(records: list[Any]) -> Iterator[str]:
 def live(tmp_path_factory: pytest.TempPathFactory, kafka: ApacheKafka, redis_server: RedisServer) -> Iterator[Live]:
     installation = Installation(tmp_path_factory.mktemp("installation"), kafka.bootstrap, redis_server.url)
     installation.environment |= {"CARDWATCH_LEARNER_WINDOW": "100", "CARDWATCH_LEARNER_SNAPSHOT_SECONDS": "1"}
+    told = OtherSystem()
+    installation.environment |= {"CARDWATCH_CRM_WEBHOOK_URL": told.url, "CARDWATCH_CRM_WEBHOOK_SECRET": told.secret}
     prometheus = None
     try:
         suffixes = [word for name, number in PHONES.items() if number for word in ("--suffix", f"{number}={name}")]
@@ -165,12 +178,14 @@ def live(tmp_path_factory: pytest.TempPathFactory, kafka: ApacheKafka, redis_ser
         feed(installation)
         prometheus.wait_for(HAPPENED, WAIT_S)
         said = {role: installation.metrics(role) for role in ROLES}
+        steps = len(installation.outside.read("contacts"))
         records = [*installation.outside.read("transactions"), *installation.outside.read("customers")]
-        yield Live(prometheus, said, frozenset(named_in(records)))
+        yield Live(prometheus, said, frozenset(named_in(records)), told, steps)
     finally:
         if prometheus is not None:
             prometheus.stop()
         installation.close()
+        told.close()
 
 
 def promtool(*words: str, text: str | None = None) -> None:
@@ -203,6 +218,19 @@ def test_every_alert_is_evaluated_over_series_that_exist_and_none_fires(live: Li
 def test_promtool_finds_nothing_wrong_with_what_a_role_says(live: Live, role: str) -> None:
     assert "cardwatch_" in live.said[role]
     promtool("check", "metrics", text=live.said[role])
+
+
+def test_another_system_hears_of_every_step_signed_and_without_a_number(live: Live) -> None:
+    live.told.wait_for(live.steps, WAIT_S)
+    assert live.told.unsigned == 0
+    bodies = b"".join(live.told.events.values()).decode()
+    assert not [number for number in PHONES.values() if number and number[1:] in bodies]
+    assert "tok_" not in bodies
+    assert {json.loads(body)["data"]["step"] for body in live.told.events.values()} >= {
+        "planned",
+        "answered",
+        "completed",
+    }
 
 
 @pytest.mark.parametrize("role", ROLES)

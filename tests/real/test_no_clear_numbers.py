@@ -1,6 +1,7 @@
 """Card and phone numbers planted at the door of a whole installation are found nowhere in what it wrote: no topic, no
 store, no log, no file, no page, no metric. Phone numbers live in the customers' directory and at the provider only."""
 
+import asyncio
 import json
 import time
 import urllib.request
@@ -13,6 +14,8 @@ from installation import READY_S, Installation
 from planted import Places, card_number, escaped, forms
 from servers import ApacheKafka, RedisServer
 
+from pipeline.adapters.redis.connection import connect
+from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.core.topics import CUSTOMERS, TOPICS, TRANSACTIONS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
@@ -152,6 +155,8 @@ def everything_written(installation: Installation, redis_directory: Path) -> Pla
                 found.add(f"topic {topic.name}", [record.key or b"", record.value or b"", record.headers])
     for key in installation.redis.scan_iter(installation.prefix + "*"):
         found.add(f"redis {key.decode().removeprefix(installation.prefix)}", [key, value_of(installation, key)])
+    for contact, texts in asyncio.run(conversations(installation)).items():
+        found.add(f"conversation and dossier of {contact}", texts)
     for path in redis_directory.rglob("*"):
         if path.is_file():
             found.add("redis's own files", path.read_bytes())
@@ -166,6 +171,21 @@ def everything_written(installation: Installation, redis_directory: Path) -> Pla
     stories = [f"/alerts/{alert['id']}" for alert in alerts if isinstance(alert.get("id"), str)]
     for path in ("/", "/?lang=zh-CN", "/api/v1/alerts?limit=100", "/api/v1/summary", *stories):
         found.add(f"desk {path}", page(desk + path))
+    return found
+
+
+async def conversations(installation: Installation) -> dict[str, list[bytes]]:
+    """Every conversation with its dossier, as they were before they were packed."""
+    keys = installation.redis.scan_iter(f"{installation.prefix}contact:conversation:*")
+    contacts = [key.decode().rpartition(":")[2] for key in keys]
+    async with connect(installation.environment["CARDWATCH_REDIS_URL"]) as client:
+        store = RedisContactStore(client, installation.prefix)
+        found = {contact: [*(await store.dossier(contact))] for contact in contacts}
+        for contact, texts in found.items():
+            kept = await store.conversation(contact)
+            assert kept is not None
+            texts.append(kept.value)
+    assert all(text.startswith(b"{") for texts in found.values() for text in texts)
     return found
 
 

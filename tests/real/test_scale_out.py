@@ -1,7 +1,8 @@
 """Twelve partitions, one worker, four, and one again while payments come in; one of the four is killed meanwhile.
 
-`make proof-scale` goes round six times at 500 transactions a second; CI once at 400. Of these, one card alone makes
-10,000 a minute. The oracle is outside: topics read by librdkafka, and the rows of a run without any of this.
+`make proof-scale` goes round six times at 500 transactions a second; CI once at 400, and leaves less time between. Of
+these, one card alone makes 10,000 a minute. The oracle is outside: topics read by librdkafka, and the rows of a run
+without any of this.
 """
 
 import itertools
@@ -32,7 +33,8 @@ RATE = float(os.environ.get("CARDWATCH_PROOF_RATE", "400"))
 ROUNDS = int(os.environ.get("CARDWATCH_PROOF_ROUNDS", "1"))
 HOT_RATE = 10_000 / 60
 CARDS = 400
-STEADY_S = 3.0
+STEADY_S = float(os.environ.get("CARDWATCH_PROOF_STEADY_S", "1"))
+"""Between what is done to the workers, so that each thing happens to workers at their ordinary work."""
 WAIT_S = 60.0
 
 

@@ -144,7 +144,8 @@ def test_decisions_are_byte_for_byte_the_same(drawn: list[tuple[str, str | None,
     messages = []
     for number, (identifier, customer, amount, which) in enumerate(drawn):
         fields = transaction(identifier, CARDS[which], NOW + number, amount=amount)
-        messages.append(fields | ({"customer": customer} if customer is not None else {}))
+        back = {"type": "reversal", "original_id": drawn[0][0]} if number and not amount % 3 else {}
+        messages.append(fields | back | ({"customer": customer} if customer is not None else {}))
 
     def decided() -> list[Any]:
         part = Part(0, records(0, messages), {}, {})
@@ -155,6 +156,17 @@ def test_decisions_are_byte_for_byte_the_same(drawn: list[tuple[str, str | None,
         compiled = decided()
         patch.setattr(encode, "COMPILED", False)
         assert decided() == compiled
+
+
+def test_a_reversal_names_what_it_takes_back_and_how_much() -> None:
+    taken_back = {"type": "reversal", "original_id": "订单-1"}
+    messages = [transaction("x1", CARDS[0]), transaction("x2", CARDS[0], NOW + 1, amount=700) | taken_back]
+    part = Part(0, records(0, messages), {}, {})
+    paid, back = score_poll([part], VERSIONS, lambda card: 0, NOW, lambda: 0.0).decisions[0]
+    assert "reverses" not in dict(paid.headers)
+    assert dict(back.headers)["reverses"].decode() == "订单-1"
+    decision = json.loads(back.value)
+    assert (decision["outcome"], decision["reverses"], decision["amount"]) == ("approve", "订单-1", 700)
 
 
 def test_the_compiled_forms_are_in_force() -> None:

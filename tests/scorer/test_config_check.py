@@ -1,16 +1,22 @@
 """`cardwatch config check` reads everything an operator writes, and names whatever is wrong with it, all at once."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 from scorer_world import CONFIG
 
+from pipeline.app.config_check import refusal
+from pipeline.app.contact import run_contact
 from pipeline.cli import main
+from pipeline.roles.contact.profile import ProfileError
 
-KEYS = ("SNAPSHOT_KEY", "CALLBACK_SECRET", "VOICE_KEY", "WEBHOOK_SECRET")
+KEYS = ("SNAPSHOT_KEY", "CALLBACK_SECRET", "CONTACT_KEY", "VOICE_KEY", "WEBHOOK_SECRET")
 SECRETS = {f"CARDWATCH_{name}": "sixteen bytes or more" for name in KEYS}
+PROFILE = {"CARDWATCH_CONTACT_PROFILE": "demo"}
 TEXTS = {"CARDWATCH_SMS_VIA": "webhook", "CARDWATCH_WEBHOOK_URL": "http://127.0.0.1:8090/v1/messages"}
 """Who carries what the profile in use wants first."""
 
@@ -22,7 +28,7 @@ def config(tmp_path: Path) -> Path:
 
 def check(config: Path, **environment: str) -> tuple[int, list[str]]:
     result = CliRunner().invoke(
-        main, ["config", "check"], env=SECRETS | TEXTS | {"CARDWATCH_CONFIG_DIR": str(config)} | environment
+        main, ["config", "check"], env=SECRETS | TEXTS | PROFILE | {"CARDWATCH_CONFIG_DIR": str(config)} | environment
     )
     return result.exit_code, result.output.splitlines()
 
@@ -53,6 +59,47 @@ def test_everything_wrong_is_named_in_one_go(config: Path) -> None:
         assert named in told
     assert "ok models/prior.toml" in lines, "one mistake hides no other"
     assert len(lines) == len(set(lines))
+
+
+NEWCOMER = [
+    "CARDWATCH_CONTACT_PROFILE is missing",
+    "CARDWATCH_CONTACT_KEY (or CARDWATCH_CONTACT_KEY_FILE) is missing",
+    "CARDWATCH_CALLBACK_SECRET (or CARDWATCH_CALLBACK_SECRET_FILE) is missing",
+]
+"""What the contact role is told to be given, each with a word on what it is."""
+
+
+def test_without_any_setting_all_that_the_contact_role_needs_is_named_once() -> None:
+    result = CliRunner().invoke(main, ["config", "check"], env={"CARDWATCH_CONFIG_DIR": str(CONFIG)})
+    assert result.exit_code == 2
+    assert [sum(one in line for line in result.output.splitlines()) for one in NEWCOMER] == [1, 1, 1]
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    """What `cardwatch run contact` says, with neither a broker nor a store there."""
+    away = {"CARDWATCH_KAFKA_BOOTSTRAP": "127.0.0.1:1", "CARDWATCH_REDIS_URL": "redis://127.0.0.1:1/0"}
+    for name, value in (away | {"CARDWATCH_CONFIG_DIR": str(CONFIG)} | environment).items():
+        monkeypatch.setenv(name, value)
+
+    async def go() -> None:
+        async with asyncio.timeout(20):
+            await run_contact(asyncio.Event())
+
+    with pytest.raises((ValidationError, ProfileError)) as why:
+        asyncio.run(go())
+    return refusal(why.value) or ""
+
+
+def test_a_newcomer_is_told_all_that_the_contact_role_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = refused(monkeypatch).splitlines()
+    assert len(lines) == len(NEWCOMER)
+    assert all(line.startswith(f"{one}: ") for line, one in zip(lines, NEWCOMER, strict=True))
+
+
+def test_a_ladder_nobody_can_climb_is_told_before_the_broker_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {name: key for name, key in SECRETS.items() if name != "CARDWATCH_WEBHOOK_SECRET"}
+    said = refused(monkeypatch, **keys, CARDWATCH_CONTACT_PROFILE="uk")
+    assert "set CARDWATCH_SMS_VIA" in said
 
 
 def test_a_secret_that_is_wrong_is_not_repeated(config: Path) -> None:

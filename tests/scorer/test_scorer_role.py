@@ -370,6 +370,7 @@ def test_a_reversal_is_approved_without_a_score() -> None:
         paid, reversed_ = desk.decisions()
         assert paid["score"] > 0
         assert (reversed_["outcome"], reversed_["score"], reversed_["percentile"]) == ("approve", 0.0, 0.0)
+        assert (reversed_["reverses"], "reverses" in paid) == ("t", False)
         assert desk.registry.get_sample_value("cardwatch_score_count") == 1, "what has no score is not counted as one"
 
     asyncio.run(story())

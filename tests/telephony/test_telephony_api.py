@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from pipeline.adapters.channels.voice import VoiceProvider
 from pipeline.core.webhook import verify
 from pipeline.lab.telephony.app import Telephony
 from pipeline.lab.telephony.behaviour import Callees, parse_mix
@@ -125,6 +126,21 @@ def test_a_call_rings_once_and_its_end_is_reported(
         assert (await ours.get("/v1/record"))["record"] == ours.telephony.log.lines
 
     told(tmp_path, behaviour, story)
+
+
+def test_the_bank_may_end_its_call(tmp_path: Path) -> None:
+    async def story(ours: Line) -> None:
+        await ours.order()
+        provider = VoiceProvider(ours.telephony.url, KEY, ours.callback_url)
+        async with provider:
+            await provider.cancel("k1", None)
+            await provider.cancel("k2", None)
+        await ours.bank.told.wait()
+        assert [report["status"] for report in ours.bank.heard] == ["failed"]
+        async with ours.session.delete(f"{ours.telephony.url}/v1/calls?idempotency_key=k1") as answer:
+            assert answer.status == 401
+
+    told(tmp_path, "silence", story)
 
 
 def test_a_bank_that_is_away_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

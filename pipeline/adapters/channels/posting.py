@@ -24,7 +24,7 @@ CANNOT_BE_ASKED = CallUnknown("cannot_be_asked")
 
 
 class Answer(NamedTuple):
-    """What came back: the HTTP status and at most MAX_ANSWER_BYTES of body."""
+    """What came back: the HTTP status and the body, MAX_ANSWER_BYTES of it unless more was allowed."""
 
     status: int
     body: bytes
@@ -70,7 +70,12 @@ class Poster(Connected):
     """Sends JSON bodies. `start` before, `stop` after."""
 
     async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], params: Mapping[str, str] | None = None
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        longest: int = MAX_ANSWER_BYTES,
     ) -> Answer | CallRefused | CallUnknown:
         headers = {"Content-Type": "application/json", **headers}
         try:
@@ -80,7 +85,7 @@ class Poster(Connected):
                 taken = bytearray()
                 async for chunk in response.content.iter_any():
                     taken += chunk
-                    if len(taken) > MAX_ANSWER_BYTES:
+                    if len(taken) > longest:
                         return CallUnknown("answer_too_long")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return CallRefused(permanent=False, reason="not_reached")

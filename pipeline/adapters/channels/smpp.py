@@ -2,8 +2,8 @@
 
 One session per process, bound again after a growing pause when it is lost. Receipts and replies come back over it and
 are acknowledged only once they are stored: while the store is away the centre is told to send them again. SMPP has no
-idempotency key. A message of a key whose parts the centre took is not sent again as long as this process lives; after
-a restart, or when an answer was lost, it is unknown what the centre has.
+idempotency key. A message of a key whose parts the centre took is not sent again as long as this process lives; when
+an answer was lost, it is unknown what the centre has.
 """
 
 import asyncio
@@ -29,12 +29,16 @@ from pipeline.ports import (
     CallReport,
     CallUnknown,
     MessageOrder,
+    SentMessages,
     StoreDown,
 )
 
 MAX_DELIVERING = 200
 """Receipts and replies being stored at once; further ones are to come again."""
 MAX_PAYLOAD = 64 * 1024 - 1
+LONGEST_WAIT_S = 2.0
+"""For the turn of a text's last part."""
+RATE_LIMITED = CallRefused(permanent=False, reason="rate_limited")
 NEVER = frozenset({0x01, 0x0B, 0x50, 0x51, 0x65, 0x66})
 """Message length, destination address, its type of number and plan, and a permanent or final application error: what
 the centre says of this message or number for good (table 5-2). Everything else is about us or the moment."""
@@ -44,7 +48,7 @@ WHOLE_NUMBER = re.compile(r"[1-9][0-9]{6,14}")
 """A number with its country's code, which a centre may give without saying so (type of number unknown)."""
 
 Reported = Callable[[CallReport], Awaitable[object]]
-"""Takes what became of a message. Its key is empty where another process sent it: ``call`` then says which. May raise
+"""Takes what became of a message. Its key is empty where nobody knows whose it is: ``call`` then says which. May raise
 StoreDown."""
 Replied = Callable[[str, str, str, str], Awaitable[object]]
 """Takes a message from a phone: channel, number, text, and a name of this delivery, unlike every other. A message that is
@@ -59,7 +63,12 @@ class NotBound(Exception):
 class SmppChannel:
     """The MessageChannel port. ``sender``: E.164, short code or name; ``long``: parts with a user data header, or one
     message_payload for the centre to cut; ``rate_s``: short messages a second; ``window``: unanswered ones at most;
-    ``pause_s``: before the first and at most between attempts to bind."""
+    ``pause_s``: before the first and at most between attempts to bind; ``known``: what all workers know of messages
+    sent, None where this one is alone.
+
+    The rate is kept here and not by whoever guards the channel, for centres count short messages and only here it is
+    known how many a text becomes. All of its parts get their turn before the first leaves: one whose last part would
+    have to wait longer than ``longest_wait_s`` is refused whole, never sent half."""
 
     def __init__(
         self,
@@ -75,10 +84,13 @@ class SmppChannel:
         long: Literal["parts", "payload"] = "parts",
         window: int = 10,
         rate_s: float = 50.0,
+        longest_wait_s: float = LONGEST_WAIT_S,
         timeout_s: float = 5.0,
         enquire_s: float = 30.0,
         pause_s: tuple[float, float] = (1.0, 60.0),
         channel: str = "sms",
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        known: SentMessages | None = None,
     ) -> None:
         self._address = (host, port, tls)
         self._bind = smpp.bind_transceiver(system_id, password, system_type)
@@ -88,11 +100,13 @@ class SmppChannel:
         self._long = long
         self._window = asyncio.Semaphore(window)
         self._bucket = TokenBucket(rate_s, burst=max(1.0, rate_s))
+        self._longest_wait_s = longest_wait_s
         self._timeout_s = timeout_s
         self._enquire_s = enquire_s
         self._pause_s = pause_s
         self._channel = channel
-        self._ledger = Ledger()
+        self._sleep = sleep
+        self._ledger = Ledger(known=known, sleep=sleep)
         self._session: Session | None = None
         self._leaving = False
         self._keeping: asyncio.Task[None] | None = None
@@ -126,13 +140,29 @@ class SmppChannel:
         except ValueError:
             return CallRefused(permanent=True, reason="bad_sender")
         sent = self._ledger.open(order.key, len(messages))
-        sent.source = source
-        for number in sent.missing():
+        sent.sender = order.sender
+        missing = sent.missing()
+        outcome = await self._submit_missing(sent, order, source, text.data_coding, messages)
+        if sent.missing() != missing:
+            await self._ledger.share(sent)
+        return outcome
+
+    async def _submit_missing(
+        self, sent: Sent, order: MessageOrder, source: smpp.Endpoint, data_coding: int, messages: Sequence[bytes]
+    ) -> CallAccepted | CallRefused | CallUnknown:
+        missing = sent.missing()
+        begun = asyncio.get_running_loop().time()
+        turns = self._bucket.reserve_all(begun, self._longest_wait_s, len(missing))
+        if turns is None:
+            return RATE_LIMITED if len(missing) == len(messages) else CallUnknown("partly_taken")
+        for number, turn in zip(missing, turns, strict=True):
+            if turn:
+                await self._sleep(begun + turn - asyncio.get_running_loop().time())
             esm_class = smpp.ESM_UDH if len(messages) > 1 else 0
             body = smpp.submit_sm(
                 source,
                 smpp.subscriber(order.to),
-                text.data_coding,
+                data_coding,
                 messages[number],
                 esm_class,
                 smpp.relative_time(order.expires_s),
@@ -162,11 +192,6 @@ class SmppChannel:
                 if answer.status == smpp.OK and answer.command == smpp.SUBMIT_SM | smpp.RESPONSE:
                     self._ledger.took(sent, number, smpp.message_id(answer.body))
 
-        wait = self._bucket.reserve(asyncio.get_running_loop().time(), self._timeout_s)
-        if wait is None:
-            return CallRefused(permanent=False, reason="rate_limited")
-        if wait:
-            await asyncio.sleep(wait)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._window.acquire()
@@ -185,7 +210,7 @@ class SmppChannel:
         return None if sent.ids[number] is not None else _refusal(answer)
 
     async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
-        sent = self._ledger.of_key(key)
+        sent = await self._ledger.of_key(key)
         if sent is None:
             return CallUnknown("not_known_here")
         if sent.missing():
@@ -201,7 +226,7 @@ class SmppChannel:
         try:
             if self._session is None:
                 raise NotSent
-            answer = await self._session.request(smpp.QUERY_SM, smpp.query_sm(name, sent.source or self._sender))
+            answer = await self._session.request(smpp.QUERY_SM, smpp.query_sm(name, sent.source(self._sender)))
             if answer.status != smpp.OK or answer.command != smpp.QUERY_SM | smpp.RESPONSE:
                 return CallUnknown(f"smpp_0x{answer.status:02x}")
             sent.note(name, smpp.STATES.get(smpp.queried(answer.body)[1], "sent"))
@@ -269,11 +294,10 @@ class SmppChannel:
         session.answer(pdu, status, b"\0")
 
     async def _receipt(self, found: smpp.Receipt) -> None:
-        sent = self._ledger.of_id(found.message_id)
+        sent = await self._ledger.heard(found.message_id, found.status)
         if sent is None:
             await self._reported(CallReport("", found.message_id, found.status))
             return
-        sent.note(found.message_id, found.status)
         status = sent.status()
         if status != sent.reported:
             await self._reported(CallReport(sent.key, sent.name(), status))

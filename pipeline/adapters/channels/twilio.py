@@ -63,7 +63,8 @@ class TwilioClient(Connected):
         self._rest_until_s = 0.0
 
     async def create(self, resource: str, form: Sequence[tuple[str, str]]) -> CallAccepted | CallRefused | CallUnknown:
-        """Make a call or a message (``Calls``, ``Messages``). Raises for nothing Twilio does."""
+        """Make a call or a message (``Calls``, ``Messages``), or change one (``Calls/<sid>``). Raises for nothing Twilio
+        does."""
         if self._resting:
             return CallRefused(permanent=False, reason="rate_limited")
         try:

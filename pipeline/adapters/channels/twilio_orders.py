@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -112,6 +113,13 @@ class TwilioOrders:
             return self._report(key, msgspec.json.decode(answer.body, type=Made))
         except (msgspec.DecodeError, UnicodeDecodeError):
             return CallUnknown("unreadable")
+
+    async def end(self, key: str, sid: str | None) -> None:
+        """Hang up the call of ``key``; ``sid``: as it is known elsewhere. Twilio ends what rings and what is spoken."""
+        known = self._orders.get(key)
+        sid = sid or (known.sid if known else None)
+        if sid is not None:
+            await self._client.create(f"{self._kind.resource}/{quote(sid, safe='')}", [("Status", "completed")])
 
     async def _listed(self, key: str, known: _Order) -> CallReport | CallAbsent | CallUnknown:
         answer = await self._client.fetch(self._kind.resource, {**known.filters, "PageSize": str(PAGE)})

@@ -70,3 +70,7 @@ class TwilioVoice:
     async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
         """A completed call is reported as hung up, or voicemail: which key was pressed, Twilio tells by call-back only."""
         return await self._orders.find(key)
+
+    async def cancel(self, key: str, call: str | None) -> None:
+        """Only a call whose sid is known can be ended."""
+        await self._orders.end(key, call)

@@ -82,3 +82,10 @@ class VoiceProvider(Connected):
         if not calls:
             return CallAbsent()
         return CallReport(key, calls[0].call_id, calls[0].status, calls[0].digits)
+
+    async def cancel(self, key: str, call: str | None) -> None:
+        try:
+            async with self._session.delete(self._url, params={"idempotency_key": key}) as response:
+                await response.read()
+        except (TimeoutError, aiohttp.ClientError):
+            return  # it rings out

@@ -16,9 +16,12 @@ from aiohttp import web
 
 from pipeline.core.conversation import Answered, Conversation, Event
 from pipeline.core.masking import holds_card_number
+from pipeline.core.moments import rfc3339
 from pipeline.core.records import AnswerWord, Assurance
 from pipeline.ports import StoreDown
 
+MAX_ALERTS = 1000
+"""Named by one answer."""
 log = structlog.get_logger()
 
 
@@ -44,10 +47,14 @@ class OpenContacts(Protocol):
     async def answered(self, contact: str, event: Event) -> str | None:
         """ "taken", or why it changed nothing; None: there is no such conversation."""
 
+    async def promised(self, contact: str) -> int | None:
+        """Until when people have promised to call back, unix milliseconds."""
+
 
 class _Given(msgspec.Struct, forbid_unknown_fields=True):
     answer: AnswerWord
     attempt: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    alerts: Annotated[list[str], msgspec.Meta(max_length=MAX_ALERTS)] = []
 
 
 _decoder = msgspec.json.Decoder(_Given)
@@ -91,14 +98,19 @@ class Inbound:
             given = _decoder.decode(await request.read())
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise web.HTTPBadRequest(text=f"not an answer: {error}") from error
-        event = Answered(given.answer, who.channel, who.assurance, given.attempt)
+        contact = request.match_info["contact"]
+        event = Answered(given.answer, who.channel, who.assurance, given.attempt, alerts=tuple(given.alerts))
+        promised_ms = None
         try:
-            outcome = await self._contacts.answered(request.match_info["contact"], event)
+            outcome = await self._contacts.answered(contact, event)
+            if given.answer == "complaint":
+                promised_ms = await self._contacts.promised(contact)
         except StoreDown as error:
             raise web.HTTPServiceUnavailable(text="the store is away, answer again") from error
         if outcome is None:
             raise web.HTTPNotFound(text="no conversation of this name")
-        return web.json_response({"outcome": outcome})
+        promise = {} if promised_ms is None else {"call_back_by": rfc3339(promised_ms / 1000)}
+        return web.json_response({"outcome": outcome, **promise})
 
 
 def shown(conversation: Conversation) -> dict[str, object]:

@@ -136,7 +136,8 @@ class TwilioCallbacks:
         except StoreDown as error:
             log.warning("a call ends without thanks: the store is away", error=str(error))
             script = None
-        transfer = self._account.transfer if digits in (NO, AGENT) else None
+        asks = script is None or bool(script.thanks_no)  # the key of a NO means something else where nothing is asked
+        transfer = self._account.transfer if digits == AGENT or (digits == NO and asks) else None
         if script is None:
             return _twiml(farewell(None, "", transfer))
         return _twiml(farewell(_closing(script, digits, transfer), script.language, transfer))

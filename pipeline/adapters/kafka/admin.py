@@ -1,5 +1,7 @@
 """Creating the topics and looking at what the cluster has."""
 
+from collections.abc import Iterable
+
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -10,7 +12,7 @@ from aiokafka.errors import (
 )
 
 from pipeline.adapters.kafka.connection import client_arguments, refusal, unanswered
-from pipeline.core.topics import DEFAULT_PARTITIONS, TOPICS
+from pipeline.core.topics import DEFAULT_PARTITIONS, TOPICS, Topic
 from pipeline.ports import BrokerDown
 from pipeline.settings import Settings
 
@@ -48,3 +50,17 @@ async def create_topics(settings: Settings, partitions: int = DEFAULT_PARTITIONS
         raise BrokerDown(await refusal(settings) or unanswered(settings)) from None
     finally:
         await admin.close()
+
+
+async def missing_topics(settings: Settings, wanted: Iterable[Topic]) -> list[str]:
+    """Those of ``wanted`` that the cluster does not have. Raises BrokerDown when no broker answers or one turns us
+    away."""
+    admin = AIOKafkaAdminClient(**client_arguments(settings))
+    try:
+        await admin.start()
+        there = set(await admin.list_topics())
+    except KafkaConnectionError:
+        raise BrokerDown(await refusal(settings) or unanswered(settings)) from None
+    finally:
+        await admin.close()
+    return [name for topic in wanted if (name := settings.topic_prefix + topic.name) not in there]

@@ -25,11 +25,13 @@ log = structlog.get_logger()
 
 
 class KafkaReader:
-    """The Reader port: every partition of one topic, from positions of the caller's choosing."""
+    """The Reader port: every partition of one topic, from positions of the caller's choosing. ``since_ms``: from the first
+    record of that time on instead; of a partition without one, from its last record."""
 
-    def __init__(self, settings: Settings, topic: Topic) -> None:
+    def __init__(self, settings: Settings, topic: Topic, since_ms: int | None = None) -> None:
         self._topic = settings.topic_prefix + topic.name
         self._arguments = client_arguments(settings)
+        self._since_ms = since_ms
         self._consumer: Any = None
 
     async def start(self, positions: Mapping[int, int] | None = None) -> Sequence[int]:
@@ -46,10 +48,15 @@ class KafkaReader:
         mine = [TopicPartition(self._topic, number) for number in numbers]
         consumer.assign(mine)
         beginnings = await consumer.beginning_offsets(mine)
+        wanted = await self._since(mine) if self._since_ms is not None else positions or {}
         for partition in mine:
-            wanted = (positions or {}).get(partition.partition, 0)
-            consumer.seek(partition, max(wanted, beginnings[partition]))
+            consumer.seek(partition, max(wanted.get(partition.partition, 0), beginnings[partition]))
         return numbers
+
+    async def _since(self, mine: Sequence[TopicPartition]) -> Mapping[int, int]:
+        found = await self._consumer.offsets_for_times(dict.fromkeys(mine, self._since_ms))
+        ends = await self._consumer.end_offsets(mine)
+        return {one.partition: found[one].offset if found.get(one) else ends[one] - 1 for one in mine}
 
     async def _partitions(self) -> list[int]:
         """Asks until the cluster knows the topic: a reader may start before whoever creates it."""
@@ -65,6 +72,10 @@ class KafkaReader:
     async def ends(self) -> dict[int, int]:
         offsets = await self._consumer.end_offsets(self._consumer.assignment())
         return {partition.partition: offset for partition, offset in offsets.items()}
+
+    async def places(self) -> dict[int, int]:
+        """The offset that each partition is read from next."""
+        return {one.partition: await self._consumer.position(one) for one in self._consumer.assignment()}
 
     async def poll(self, timeout_s: float) -> Poll:
         found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=MAX_POLL_RECORDS)

@@ -6,8 +6,7 @@ this store forgets, a customer may be asked twice. Keys are made inside the scri
 the server must not be a sharded cluster.
 """
 
-import zlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -19,11 +18,26 @@ from pipeline.adapters.redis.contacts_lua import (
     COMMIT,
     CONVERSATION,
     CUSTOMER,
+    DOSSIER,
     LOOK,
+    OPENED,
+    OVERDUE,
     PUBLISHED,
     PUT_CUSTOMERS,
+    SWEEP,
     UNPUBLISHED,
 )
+from pipeline.adapters.redis.contacts_packing import (
+    ENDED,
+    Head,
+    packed_entries,
+    packed_state,
+    unpacked_card,
+    unpacked_entries,
+    unpacked_state,
+)
+from pipeline.core.contact_policy import URGENCY
+from pipeline.core.conversation import contact_id
 from pipeline.ports import (
     Asked,
     Change,
@@ -33,11 +47,15 @@ from pipeline.ports import (
     Known,
     Move,
     Note,
+    Opened,
     OutboxEntry,
     ReadUpTo,
     Seen,
+    Swept,
 )
 
+SEQUENCE_MS = 600_000
+"""How long a card's last number is remembered: as long as a clock may be behind the one that made it."""
 _pack = msgspec.msgpack.encode
 _MARK = b'"sequence":0'
 
@@ -52,10 +70,14 @@ class RedisContactStore:
         self._commit = client.register_script(COMMIT)
         self._conversation = client.register_script(CONVERSATION)
         self._customer = client.register_script(CUSTOMER)
+        self._dossier = client.register_script(DOSSIER)
         self._claim = client.register_script(CLAIM)
+        self._sweep = client.register_script(SWEEP)
         self._unpublished = client.register_script(UNPUBLISHED)
         self._published = client.register_script(PUBLISHED)
         self._put_customers = client.register_script(PUT_CUSTOMERS)
+        self._opened = client.register_script(OPENED)
+        self._overdue = client.register_script(OVERDUE)
 
     async def _run(self, script: Any, *args: bytes | str | int) -> Any:
         with store_down_as_such():
@@ -71,16 +93,16 @@ class RedisContactStore:
         return ReadUpTo(int(log_next), int(source_next))
 
     async def look(self, asked: Sequence[Asked]) -> Sequence[Seen]:
-        answer = await self._run(self._look, _pack([(one.card, one.customer or "", one.alert) for one in asked]))
+        packed = [(one.card, one.customer or "", one.alert, contact_id(one.card, one.alert)) for one in asked]
         return [
             Seen(
-                Kept(_text(contact), int(version), value) if contact else None,
+                _kept(conversation) if conversation else None,
                 bool(known),
                 _text(customer) if customer else None,
                 record or None,
                 _notes(notes),
             )
-            for contact, version, value, known, customer, record, notes in answer
+            for conversation, known, customer, record, notes in await self._run(self._look, _pack(packed))
         ]
 
     async def commit(
@@ -97,10 +119,11 @@ class RedisContactStore:
                 "changes": [_packed(change) for change in changes],
                 "move": _packed_move(move),
                 "notes": [(one.key, one.before.decode(), one.after.decode(), one.keep_ms or 0) for one in notes],
+                "sequence_ms": SEQUENCE_MS,
             }
         )
-        dossiers = [zlib.compress(entry) for change in changes for entry in change.dossier]
-        answer = await self._run(self._commit, packed, now_ms, lease_ms, keep_ms, *dossiers)
+        values = [value for change in changes for value in (_head(change), _dossier(change))]
+        answer = await self._run(self._commit, packed, now_ms, lease_ms, keep_ms, *values)
         outcome = _text(answer[0])
         if outcome != "stored":
             return Committed(cast(Any, outcome))
@@ -109,7 +132,7 @@ class RedisContactStore:
 
     async def conversation(self, contact: str) -> Kept | None:
         found = await self._run(self._conversation, contact)
-        return _kept(found) if found else None
+        return _kept(*found) if found else None
 
     async def note(self, key: str) -> bytes:
         with store_down_as_such():
@@ -121,12 +144,16 @@ class RedisContactStore:
         return Known(record or None, _notes(notes))
 
     async def dossier(self, contact: str) -> Sequence[bytes]:
-        with store_down_as_such():
-            found = await cast(Awaitable[Any], self._redis.lrange(f"{self._prefix}dossier:{contact}", 0, -1))
-        return [_inflated(value) for value in found]
+        return [
+            entry for piece in await self._run(self._dossier, contact) for entry in unpacked_entries(piece, contact)
+        ]
 
-    async def claim(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[Kept]:
-        return [_kept(found) for found in await self._run(self._claim, now_ms, now_ms + lease_ms, limit)]
+    async def claim(self, now_ms: int, lease_ms: int, limit: int, others: int = 0) -> Sequence[Kept]:
+        found = await self._run(self._claim, now_ms, now_ms + lease_ms, limit, others, *map(_due_key, URGENCY))
+        return [_kept(*each) for each in found]
+
+    async def sweep(self, cursor: int, limit: int) -> Swept:
+        return Swept(*map(int, await self._run(self._sweep, cursor, limit)))
 
     async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
         found = await self._run(self._unpublished, now_ms, now_ms + lease_ms, limit)
@@ -142,18 +169,43 @@ class RedisContactStore:
         ]
         await self._run(self._put_customers, _pack(packed))
 
-    async def open_count(self) -> int:
+    async def open_count(self, class_: str = URGENCY[0]) -> int:
         with store_down_as_such():
-            return int(await cast(Awaitable[Any], self._redis.hlen(f"{self._prefix}open")))
+            if class_ == URGENCY[0]:
+                return int(await cast(Awaitable[Any], self._redis.hlen(f"{self._prefix}open")))
+            return int(await cast(Awaitable[Any], self._redis.zcard(f"{self._prefix}{_due_key(class_)}")))
+
+    async def opened(self) -> AsyncIterator[Sequence[Opened]]:
+        cursor = "0"
+        while True:
+            following, *found = await self._run(self._opened, cursor)
+            yield [
+                Opened(kept.contact, kept.version, kept.value, int(float(due)) if due else None)
+                for kept, due in ((_kept(conversation), due) for conversation, due in found)
+            ]
+            cursor = _text(following)
+            if cursor == "0":
+                return
+
+    async def overdue(self, now_ms: int) -> Sequence[str]:
+        return [_text(name) for name in await self._run(self._overdue, now_ms)]
+
+
+def _due_key(class_: str) -> str:
+    """The schedule of a class."""
+    return "due" if class_ == URGENCY[0] else f"due:{class_}"
 
 
 def _text(value: bytes) -> str:
     return value.decode()
 
 
-def _kept(found: Sequence[bytes]) -> Kept:
-    contact, version, value, record, notes = found
-    return Kept(_text(contact), int(version), value, record or None, _notes(cast("Sequence[bytes]", notes)))
+def _kept(found: Sequence[Any], record: bytes = b"", notes: Sequence[bytes] = ()) -> Kept:
+    """``found``: contact, version, card, customer, state."""
+    contact, card, customer = _text(found[0]), unpacked_card(found[2]), _text(found[3])
+    return Kept(
+        contact, int(found[1]), unpacked_state(found[4], contact, card, customer), record or None, _notes(notes)
+    )
 
 
 def _notes(found: Sequence[bytes]) -> dict[str, bytes]:
@@ -161,27 +213,30 @@ def _notes(found: Sequence[bytes]) -> dict[str, bytes]:
     return {_text(key): value for key, value in zip(found[::2], found[1::2], strict=True)}
 
 
-def _inflated(value: bytes) -> bytes:
-    """A dossier's entry; as it is, if it was tampered with: whoever verifies it says so."""
-    try:
-        return zlib.decompress(value)
-    except zlib.error:
-        return value
+def _head(change: Change) -> bytes:
+    card, customer = change.card, change.customer or ""
+    due_ms = float(change.due_ms or 0) if change.open else ENDED
+    value = packed_state(change.value, change.contact, card, customer)
+    return Head(max(change.version + 1, change.becomes), due_ms, card, customer, value).packed()
+
+
+def _dossier(change: Change) -> bytes:
+    return packed_entries(change.dossier, change.contact)
 
 
 def _packed(change: Change) -> dict[str, object]:
     return {
         "id": change.contact,
         "card": change.card,
-        "customer": change.customer or "",
         "version": change.version,
-        "value": change.value.decode(),
         "due": change.due_ms if change.due_ms is not None else False,
         "open": change.open,
-        "alerts": list(change.alerts),
+        "apart": change.apart,
+        "due_key": _due_key(change.class_),
+        "alerts": [(alert, contact_id(change.card, alert)) for alert in change.alerts],
         "outbox": [_packed_entry(entry) for entry in change.outbox],
-        "dossier": len(change.dossier),
         "dossier_ms": change.dossier_ms,
+        "number": change.number,
     }
 
 

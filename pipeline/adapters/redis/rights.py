@@ -38,8 +38,8 @@ RIGHTS = {
     "contact": Rights(
         "contact:*",
         (
-            "del", "exists", "get", "hdel", "hget", "hlen", "hmget", "hset", "lrange", "persist", "pexpire", "rpush",
-            "set", "zadd", "zrangebyscore", "zrem",
+            "del", "exists", "get", "hdel", "hget", "hlen", "hmget", "hscan", "hset", "lrange", "pexpire", "rpush", "set",
+            "zadd", "zcard", "zrangebyscore", "zrem", "zscore",
         ),
     ),
     "learner": Rights("lease:*", ("del", "exists", "get", "incr", "pexpire", "set")),

@@ -1,6 +1,6 @@
 """The provider's HTTP API and the phone page.
 
-``POST /v1/calls`` (bearer key, Idempotency-Key) · ``GET /v1/calls[?idempotency_key=]`` · ``GET /v1/record`` ·
+``POST /v1/calls`` (bearer key, Idempotency-Key) · ``GET, DELETE /v1/calls[?idempotency_key=]`` · ``GET /v1/record`` ·
 ``POST /v1/calls/{id}/press`` {digits} · ``POST /v1/calls/{id}/hang-up`` · ``POST /v1/messages`` (signed as Standard
 Webhooks has it, with the call-back secret) · ``GET /v1/messages`` · ``POST /v1/messages/{id}/reply`` {text} ·
 ``GET /v1/events`` (server-sent) · ``GET /phone``. Only ordering needs a key or signature: the page stands for the
@@ -71,6 +71,7 @@ class Telephony:
                 web.get("/healthz", self._healthz),
                 web.post("/v1/calls", self._order),
                 web.get("/v1/calls", self._list),
+                web.delete("/v1/calls", self._cancel),
                 web.post("/v1/calls/{call}/press", self._press),
                 web.post("/v1/calls/{call}/hang-up", self._hang_up),
                 web.post("/v1/messages", self._message),
@@ -132,6 +133,14 @@ class Telephony:
         if not self._may(request):
             return web.json_response({"error": "the API key is missing or wrong"}, status=401)
         return web.json_response({"calls": [call.shown() for call in self.calls.found(key)]})
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        if not self._may(request):
+            return web.json_response({"error": "the API key is missing or wrong"}, status=401)
+        call = self.calls.cancel(request.query.get("idempotency_key", ""))
+        if call is None:
+            return web.json_response({"error": "no such call"}, status=404)
+        return web.json_response(call.shown())
 
     async def _message(self, request: web.Request) -> web.Response:
         body = await request.read()

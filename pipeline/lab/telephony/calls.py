@@ -140,6 +140,13 @@ class Calls:
         self._end(call, "hung_up", None)
         return True
 
+    def cancel(self, key: str) -> Call | None:
+        """The bank ends its call of ``key``, if it goes on; None: there is none."""
+        call = self.by_key.get(key)
+        if call is not None and call.status not in OVER:
+            self._end(call, "failed", None)
+        return call
+
     async def _ring(self, call: Call) -> None:
         """Until the call is over, then report it."""
         if call.behaviour == "interactive" or call.behaviour == "silence":

@@ -26,11 +26,18 @@ from pipeline.ports import (
 
 Outcome = CallAccepted | CallRefused | CallUnknown
 State = Literal["closed", "open", "half_open"]
+Refused = Callable[[str, str], None]
+"""Hears of each order that a guard did not let through: its channel, and why."""
 FAILURES = 5
 OPEN_S = 30.0
 LONGEST_WAIT_S = 1.0
 CIRCUIT_OPEN = CallRefused(permanent=False, reason="circuit_open")
 RATE_LIMITED = CallRefused(permanent=False, reason="rate_limited")
+NOT_LET_THROUGH = (CIRCUIT_OPEN, RATE_LIMITED)
+
+
+def unheard(channel: str, reason: str) -> None:
+    """Nobody is told."""
 
 
 class Circuit:
@@ -123,6 +130,8 @@ class Guard:
             failed = True  # should it raise
             outcome = await send()
             failed = isinstance(outcome, CallUnknown) or (isinstance(outcome, CallRefused) and not outcome.permanent)
+            if outcome == RATE_LIMITED:  # by a channel that keeps the rate itself: the provider was not asked
+                failed = None
             return outcome
         except asyncio.CancelledError:
             failed = None
@@ -142,12 +151,16 @@ class Guard:
 class GuardedChannel:
     """A MessageChannel behind its provider's guard. Asking what became of a message is never held back."""
 
-    def __init__(self, channel: MessageChannel, guard: Guard) -> None:
+    def __init__(self, channel: MessageChannel, guard: Guard, refused: Refused = unheard) -> None:
         self.guard = guard
         self._channel = channel
+        self._refused = refused
 
     async def send(self, order: MessageOrder) -> Outcome:
-        return await self.guard.call(lambda: self._channel.send(order))
+        outcome = await self.guard.call(lambda: self._channel.send(order))
+        if isinstance(outcome, CallRefused) and outcome in NOT_LET_THROUGH:
+            self._refused(order.channel, outcome.reason)
+        return outcome
 
     async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
         return await self._channel.find(key)
@@ -156,12 +169,19 @@ class GuardedChannel:
 class GuardedProvider:
     """The same for calls: the Provider port."""
 
-    def __init__(self, provider: Provider, guard: Guard) -> None:
+    def __init__(self, provider: Provider, guard: Guard, refused: Refused = unheard) -> None:
         self.guard = guard
         self._provider = provider
+        self._refused = refused
 
     async def place(self, call: CallOrder) -> Outcome:
-        return await self.guard.call(lambda: self._provider.place(call))
+        outcome = await self.guard.call(lambda: self._provider.place(call))
+        if isinstance(outcome, CallRefused) and outcome in NOT_LET_THROUGH:
+            self._refused("voice", outcome.reason)
+        return outcome
 
     async def find(self, key: str) -> CallReport | CallAbsent | CallUnknown:
         return await self._provider.find(key)
+
+    async def cancel(self, key: str, call: str | None) -> None:
+        await self._provider.cancel(key, call)

@@ -4,19 +4,26 @@ Phone numbers live here and in the request to the provider, nowhere else.
 """
 
 import re
-from hashlib import blake2b
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
+from pipeline.core import wishes
+from pipeline.core.contact_history import KEEP_MS
 from pipeline.core.masking import holds_card_number
 from pipeline.core.records import Customer
-from pipeline.ports import DirectoryEntry, Notes, Record
+from pipeline.ports import DirectoryEntry, Note, Notes, Record
+from pipeline.roles.contact.digests import Digests, is_unkeyed, unkeyed
 
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 LAST4 = re.compile(r"[0-9]{4}")
 _decoder = msgspec.json.Decoder(Customer)
 _encoder = msgspec.json.Encoder()
 _CUSTOMER = "c:"
+AGENDA = "o:"
+"""How the keys of agendas begin."""
+_OF_NUMBERS = ("n:", "q:")
 
 
 class NoCustomer(ValueError):
@@ -28,32 +35,49 @@ class NoCustomer(ValueError):
         self.detail = detail
 
 
-def read_entry(record: Record) -> DirectoryEntry:
+class Renewal(NamedTuple):
+    """A customer as this version writes them. ``notes`` go first: the entry no longer names the old ones."""
+
+    entry: DirectoryEntry
+    notes: Sequence[Note]
+
+
+def read_entry(record: Record, digests: Digests) -> DirectoryEntry:
     """What a record of ``customers`` makes of the directory; a null value erases. Fields nobody here knows are not
     kept. Raises NoCustomer."""
     if record.value is None:
         return DirectoryEntry((record.key or b"").decode("utf-8", "replace"), None)
-    return entry_of(_read(record.key, record.value))
+    return entry_of(_read(record.key, record.value), digests)
 
 
-def without_notes(record: bytes | None, notes: Notes) -> DirectoryEntry | None:
-    """The entry to write again when a customer was written by a version that kept no notes on customers."""
-    if record is None or any(key.startswith(_CUSTOMER) for key in notes):
+def renewal(record: bytes | None, notes: Notes, digests: Digests) -> Renewal | None:
+    """What to write when a customer was written by a version that kept fewer notes on customers, or put digests without a
+    key for their numbers; None: nothing."""
+    earlier = any(key.startswith(_OF_NUMBERS) and is_unkeyed(key[2:]) for key in notes)
+    complete = all(any(key.startswith(kind) for key in notes) for kind in (_CUSTOMER, AGENDA))
+    if record is None or (complete and not earlier):
         return None
-    return entry_of(_decoder.decode(record))
+    customer = _decoder.decode(record)
+    moved: list[Note] = []
+    renamed = {unkeyed(phone.number): digests.of(phone.number) for phone in customer.phones}
+    for old, new in renamed.items():
+        for note in (number_note, question_note):
+            if before := notes.get(note(old), b""):
+                moved += [Note(note(old), before, b"", None), Note(note(new), b"", before, KEEP_MS)]
+    key = wishes_note(customer.customer)
+    known = wishes.read_wishes(notes.get(key, b""))
+    named = msgspec.structs.replace(known, retired=tuple(renamed.get(digest, digest) for digest in known.retired))
+    if named != known:
+        moved.append(Note(key, notes[key], wishes.encode(named), None))
+    return Renewal(entry_of(customer, digests), moved)
 
 
-def entry_of(customer: Customer) -> DirectoryEntry:
+def entry_of(customer: Customer, digests: Digests) -> DirectoryEntry:
     """What the store keeps of a customer: the record, whose cards, and the keys of the notes on them."""
-    digests = [address_digest(phone.number) for phone in customer.phones]
-    notes = [customer_note(customer.customer), wishes_note(customer.customer)]
-    notes += [note(digest) for digest in dict.fromkeys(digests) for note in (number_note, question_note)]
+    of_numbers = [digests.of(phone.number) for phone in customer.phones]
+    notes = [customer_note(customer.customer), wishes_note(customer.customer), agenda_note(customer.customer)]
+    notes += [note(digest) for digest in dict.fromkeys(of_numbers) for note in (number_note, question_note)]
     return DirectoryEntry(customer.customer, _encoder.encode(customer), [held.card for held in customer.cards], notes)
-
-
-def address_digest(address: str) -> str:
-    """What stands for a number, an e-mail address or an app's id wherever it need not be readable."""
-    return blake2b(address.encode(), digest_size=9).hexdigest()
 
 
 def customer_note(customer: str) -> str:
@@ -64,6 +88,11 @@ def customer_note(customer: str) -> str:
 def wishes_note(customer: str) -> str:
     """Key of the note on what a customer told us."""
     return f"w:{customer}"
+
+
+def agenda_note(customer: str) -> str:
+    """Key of the note on what a customer is still to be told."""
+    return f"{AGENDA}{customer}"
 
 
 def number_note(digest: str) -> str:

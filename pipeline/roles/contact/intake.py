@@ -5,20 +5,28 @@ partition's position, because the first record of a source offset is the decisio
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import msgspec
 import structlog
 
 from pipeline.core.contacting import Effect
-from pipeline.core.conversation import Alert, Conversation, Event, Raised, contact_id, decode
-from pipeline.core.decision import HEADER_OUTCOME, HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP, Decision
+from pipeline.core.conversation import Alert, Channel, Conversation, Event, Raised, contact_id, decode
+from pipeline.core.decision import (
+    HEADER_OUTCOME,
+    HEADER_REVERSES,
+    HEADER_SOURCE_OFFSET,
+    HEADER_SOURCE_TIMESTAMP,
+    Decision,
+)
 from pipeline.core.dossier_entry import Grounds, Happened, recorded
 from pipeline.core.exemption import read_exemptions
-from pipeline.core.verification import Advanced, advance, begin
+from pipeline.core.matters import Requested
+from pipeline.core.requests import notice_of
+from pipeline.core.verification import Advanced, begin
 from pipeline.ports import Asked, Change, ContactStore, Kept, Move, Note, Notes, ReadUpTo, Record, Seen, card_note
 from pipeline.roles.contact.conversations import Applied, Conversations
-from pipeline.roles.contact.directory import without_notes
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries
 from pipeline.roles.contact.writing import NOTHING, Writing, Written
 
@@ -38,15 +46,20 @@ class Unusable(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A decision that asks for something; ``after``: the partition's position once it is taken in."""
+    """A decision that asks for something, or takes a payment back; ``after``: the partition's position once it is taken
+    in."""
 
     decision: Decision
     source_ms: int
     after: ReadUpTo
 
     @property
+    def is_reversal(self) -> bool:
+        return self.decision.reverses is not None
+
+    @property
     def asked(self) -> Asked:
-        return Asked(self.decision.card, self.decision.customer, self.decision.id)
+        return Asked(self.decision.card, self.decision.customer, self.decision.reverses or self.decision.id)
 
 
 class Sifted(NamedTuple):
@@ -59,7 +72,7 @@ class Sifted(NamedTuple):
 
 
 def sift(records: Sequence[Record], position: ReadUpTo) -> Sifted:
-    """Drop repeats and approvals, decode the rest. ``records`` are one partition's, in order."""
+    """Drop repeats and plain approvals, decode the rest. ``records`` are one partition's, in order."""
     source_next = position.source_next
     taken: list[Taken] = []
     unusable: list[Unusable] = []
@@ -75,14 +88,15 @@ def sift(records: Sequence[Record], position: ReadUpTo) -> Sifted:
             repeats += 1
             continue
         source_next = source + 1
-        if headers.get(HEADER_OUTCOME) == APPROVE:
+        if headers.get(HEADER_OUTCOME) == APPROVE and HEADER_REVERSES not in headers:
             continue
         try:
             decision = _decoder.decode(record.value or b"")
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             unusable.append(Unusable(record, "not_a_decision", str(error)))
             continue
-        if decision.actions.contact != "none" or decision.actions.card != "none":
+        wants = decision.actions.contact != "none" or decision.actions.card != "none"
+        if wants or decision.reverses is not None:
             stamp = headers.get(HEADER_SOURCE_TIMESTAMP, b"")
             source_ms = int(stamp) if stamp.isdigit() else record.timestamp
             taken.append(Taken(decision, source_ms, ReadUpTo(record.offset + 1, source_next)))
@@ -91,12 +105,14 @@ def sift(records: Sequence[Record], position: ReadUpTo) -> Sifted:
 
 
 def chunks(sifted: Sifted) -> Iterator[tuple[Sequence[Taken], ReadUpTo]]:
-    """At most MAX_ALERTS at a time, each with the position behind it."""
-    taken = sifted.taken
-    for start in range(0, len(taken), MAX_ALERTS):
-        chunk = taken[start : start + MAX_ALERTS]
-        last = start + MAX_ALERTS >= len(taken)
-        yield chunk, sifted.after if last else chunk[-1].after
+    """At most MAX_ALERTS at a time, each with the position behind it; reversals by themselves."""
+    done = 0
+    for _, group in groupby(sifted.taken, key=lambda one: one.is_reversal):
+        taken = list(group)
+        for start in range(0, len(taken), MAX_ALERTS):
+            chunk = taken[start : start + MAX_ALERTS]
+            done += len(chunk)
+            yield chunk, sifted.after if done == len(sifted.taken) else chunk[-1].after
 
 
 class _Draft:
@@ -135,6 +151,7 @@ class Intake:
     def __init__(self, conversations: Conversations, store: ContactStore) -> None:
         self._conversations = conversations
         self._store = store
+        self._notices = conversations.plans.channels("fraud")
 
     async def take(
         self, chunk: Sequence[Taken], partition: int, before: ReadUpTo | None, after: ReadUpTo, calls: int
@@ -147,9 +164,8 @@ class Intake:
         while True:
             now_ms = self._conversations.now_ms()
             seen = await self._store.look([one.asked for one in chunk])
-            if unknown := [entry for found in seen if (entry := without_notes(found.record, found.notes))]:
-                await self._store.put_customers(unknown)
-                seen = await self._store.look([one.asked for one in chunk])
+            if await self._conversations.renew([(found.record, found.notes) for found in seen]):
+                continue
             drafts = await self._drafts(chunk, seen, now_ms, unseen_only)
             notes = self._attempt(drafts, now_ms, calls)
             changes = [self._change(draft) for draft in drafts]
@@ -189,14 +205,19 @@ class Intake:
                 kept = None if apart else found.open
                 if kept is None and unseen_only and await self._store.conversation(contact) is not None:
                     continue
-                draft = _draft(kept, contact, one, found)
+                told = self._notices if raised.notice else ()
+                draft = self._telling(contact, one, found, told) if told else _draft(kept, contact, one, found)
                 if apart:
                     others.append(draft)
                 else:
                     drafts[decision.card] = draft
-            advanced = advance(draft.conversation, raised, now_ms, self._conversations.plan)
+            event: Event = raised
+            if draft.conversation.tells:
+                patience_s = self._conversations.plans.asking.patience_s
+                event = Requested(notice_of(raised.alert, decision.card, now_ms, patience_s))
+            advanced = self._conversations.advance(draft.conversation, event, now_ms)
             if advanced.refused is None:
-                draft.become(advanced, raised, now_ms, self._conversations.writing, found.notes)
+                draft.become(advanced, event, now_ms, self._conversations.writing, found.notes)
                 draft.alerts.append(decision.id)
         return [draft for draft in (*drafts.values(), *others) if draft.alerts]
 
@@ -212,11 +233,19 @@ class Intake:
             except Exception as error:  # one customer's record must not stop a partition: tried again from the schedule
                 log.exception("an alert is left planned", contact=draft.conversation.id, error=type(error).__name__)
                 continue
-            advanced = advance(draft.conversation, permit.event, now_ms, self._conversations.plan)
+            advanced = self._conversations.advance(draft.conversation, permit.event, now_ms)
             draft.become(advanced, permit.event, now_ms, self._conversations.writing, notes, permit.grounds)
             for note in permit.notes:
                 left[note.key] = note._replace(before=left[note.key].before) if note.key in left else note
         return tuple(left.values())
+
+    def _telling(self, contact: str, one: Taken, found: Seen, channels: tuple[Channel, ...]) -> _Draft:
+        """The draft of a notice: it asks nothing, and no alert joins it."""
+        prefers = None
+        if found.record is not None:
+            prefers = self._conversations.permission.customer(found.record, found.notes).preferred_channel
+        started = begin(contact, one.decision.card, found.customer, one.source_ms)
+        return _Draft(msgspec.structs.replace(started, channels=channels, prefers=prefers or ""), 0, found)
 
     def _change(self, draft: _Draft) -> Change:
         outbox = entries(draft.conversation.id, draft.version + 1, draft.effects)
@@ -229,10 +258,10 @@ def _draft(kept: Kept | None, contact: str, one: Taken, found: Seen) -> _Draft:
     return _Draft(begin(contact, one.decision.card, found.customer, one.source_ms), 0, found)
 
 
-def raised_by(decision: Decision, found: Seen, now_ms: int) -> Raised:
-    """The event a decision is to its card's conversation; ``found``: what the store knows about it."""
+def alert_of(decision: Decision) -> Alert:
+    """The alert that a decision raises."""
     actions = decision.actions
-    alert = Alert(
+    return Alert(
         id=decision.id,
         command=actions.card,
         scope=actions.scope if isinstance(actions.scope, str) else "all",
@@ -247,6 +276,12 @@ def raised_by(decision: Decision, found: Seen, now_ms: int) -> Raised:
         country=decision.country,
         hard=decision.hard,
     )
+
+
+def raised_by(decision: Decision, found: Seen, now_ms: int) -> Raised:
+    """The event a decision is to its card's conversation; ``found``: what the store knows about it."""
+    actions = decision.actions
+    alert = alert_of(decision)
     if found.open is None and any(
         one.covers(alert, now_ms) for one in read_exemptions(found.notes.get(card_note(decision.card), b""))
     ):

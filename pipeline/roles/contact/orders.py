@@ -1,15 +1,17 @@
 """What a provider is asked to do: the words of an attempt, in the customer's language, and where they go."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from pipeline.core.contact_facts import ways_to
-from pipeline.core.conversation import CALL_CLASS, Attempt, Conversation, attempt_key, closing_key
+from pipeline.core.conversation import Attempt, Conversation, attempt_key, closing_key
 from pipeline.core.records import Customer
+from pipeline.core.requests import words_of
 from pipeline.core.texts import Rendered, Texts, question
 from pipeline.core.texts_rules import RULES
 from pipeline.ports import CallOrder, MessageChannel, MessageOrder, Provider
-from pipeline.roles.contact.directory import address_digest
+from pipeline.roles.contact.digests import Digests
 
 
 class Channels(NamedTuple):
@@ -26,7 +28,8 @@ class NoAddress(Exception):
 class Orders:
     """Writes orders for attempts of a conversation. Every method may raise TextRefused and NoAddress."""
 
-    def __init__(self, texts: Texts, bank: str, ring_s: float) -> None:
+    def __init__(self, texts: Texts, bank: str, ring_s: float, digests: Digests) -> None:
+        self._digests = digests
         self._texts = texts
         self._bank = bank
         self._ring_s = ring_s
@@ -34,18 +37,20 @@ class Orders:
     def call(self, conversation: Conversation, number: int, customer: Customer) -> CallOrder:
         """The call of attempt ``number``."""
         attempt = conversation.attempts[number - 1]
-        say = self._question(conversation, attempt, customer)
+        say = self._said(conversation, attempt, customer)
 
         def plain(part: str) -> str:
-            return self._texts.render(CALL_CLASS, "voice", part, customer.language, {"bank": self._bank}).text
+            if (conversation.class_, "voice", part) not in RULES:
+                return ""  # a call of this class ends without it
+            return self._texts.render(conversation.class_, "voice", part, customer.language, {"bank": self._bank}).text
 
         return CallOrder(
             key=attempt_key(conversation.id, number),
-            to=address_of(customer, attempt),
+            to=address_of(customer, attempt, self._digests),
             language=say.language,
             say=say.text,
             voicemail=plain("voicemail"),
-            thanks_yes=plain("thanks_yes"),
+            thanks_yes=plain("thanks_known" if conversation.held_ms is None else "thanks_yes"),
             thanks_no=plain("thanks_no"),
             reference=attempt.covers,
             ring_s=self._ring_s,
@@ -55,27 +60,42 @@ class Orders:
     def message(self, conversation: Conversation, customer: Customer, expires_s: float) -> MessageOrder:
         """The message of the present attempt, not worth delivering after ``expires_s``."""
         attempt = conversation.attempts[-1]
-        asked = self._question(conversation, attempt, customer)
+        asked = self._said(conversation, attempt, customer)
         return self._order(conversation.key, attempt, customer, asked, expires_s)
 
-    def closing(self, conversation: Conversation, number: int, part: str, customer: Customer) -> MessageOrder | None:
-        """The word of thanks to an answer by message; None where the channel has none."""
+    def closing(
+        self, conversation: Conversation, number: int, part: str, customer: Customer, call_back: datetime | None = None
+    ) -> MessageOrder | None:
+        """The last word to an answer by message; None where the channel has none. ``call_back``: until when people have
+        promised to call, by the customer's clock."""
         attempt = conversation.attempts[number - 1]
-        if (CALL_CLASS, attempt.channel, part) not in RULES:
+        if (conversation.class_, attempt.channel, part) not in RULES:
             return None
-        facts = {"bank": self._bank, "last4": last4_of(customer, conversation.card)}
-        rendered = self._texts.render(CALL_CLASS, attempt.channel, part, customer.language, facts)
+        facts: dict[str, object] = {"bank": self._bank, "last4": last4_of(customer, conversation.card)}
+        if call_back is not None:
+            facts["time"] = call_back
+        rendered = self._texts.render(conversation.class_, attempt.channel, part, customer.language, facts)
         return self._order(closing_key(conversation.id, number), attempt, customer, rendered, CLOSING_S)
 
-    def _question(self, conversation: Conversation, attempt: Attempt, customer: Customer) -> Rendered:
-        alerts = [alert for alert in conversation.alerts if alert.id in attempt.covers]
-        part, facts = question(self._bank, last4_of(customer, conversation.card), alerts)
-        return self._texts.render(CALL_CLASS, attempt.channel, part, customer.language, facts)
+    def _said(self, conversation: Conversation, attempt: Attempt, customer: Customer) -> Rendered:
+        if conversation.tells:
+            part, facts = self._told(conversation, attempt, customer)
+        else:
+            alerts = [alert for alert in conversation.alerts if alert.id in attempt.covers]
+            part, facts = question(self._bank, last4_of(customer, conversation.card), alerts)
+        return self._texts.render(conversation.class_, attempt.channel, part, customer.language, facts)
+
+    def _told(self, conversation: Conversation, attempt: Attempt, customer: Customer) -> tuple[str, dict[str, object]]:
+        matters = [matter for matter in conversation.matters if matter.id in attempt.covers]
+        facts: dict[str, object] = {"bank": self._bank}
+        if len(matters) == 1 and (digits := last4_of(customer, matters[0].card)):
+            facts["last4"] = digits
+        return words_of(matters, facts)
 
     def _order(
         self, key: str, attempt: Attempt, customer: Customer, rendered: Rendered, expires_s: float
     ) -> MessageOrder:
-        to = address_of(customer, attempt)
+        to = address_of(customer, attempt, self._digests)
         return MessageOrder(
             key,
             attempt.channel,
@@ -93,10 +113,10 @@ CLOSING_S = 3600.0
 """Thanks that arrive later than this are not worth delivering."""
 
 
-def address_of(customer: Customer, attempt: Attempt) -> str:
+def address_of(customer: Customer, attempt: Attempt, digests: Digests) -> str:
     """Where ``attempt`` goes: the customer's address of its digest. Raises NoAddress."""
     for address in ways_to(customer, f"{attempt.channel}:" if attempt.channel == "voice" else attempt.channel):
-        if attempt.address in (None, address_digest(address)):  # of a call made by an earlier version nobody noted it
+        if attempt.address is None or digests.is_of(address, attempt.address):  # an earlier version noted none
             return address
     raise NoAddress
 

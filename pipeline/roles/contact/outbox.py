@@ -13,7 +13,7 @@ import msgspec
 from pipeline.core.contacting import Effect
 from pipeline.core.records import Answer, CardCommand, ContactStep, Label
 from pipeline.core.topics import ANSWERS, CARD_COMMANDS, CONTACTS, LABELS, Topic
-from pipeline.ports import ContactStore, Log, OutboxEntry, Outgoing
+from pipeline.ports import ContactStore, Log, OutboxEntry, Outgoing, StoreDown
 
 OUTBOX_LEASE_MS = 5_000
 """How long a record is left to the worker that made it: longer than an append takes, short enough for a hold."""
@@ -50,6 +50,7 @@ class Outbox:
     def __init__(self, log: Log, store: ContactStore) -> None:
         self._log = log
         self._store = store
+        self._acknowledged: list[str] = []
 
     async def publish(self, found: Sequence[OutboxEntry]) -> None:
         """Return when every entry is acknowledged. Raises what the log raises: the entries stay in the outbox."""
@@ -69,8 +70,21 @@ class Outbox:
         await asyncio.gather(*sends)
 
     async def forget(self, found: Sequence[OutboxEntry]) -> None:
-        """Acknowledged entries need not be published again. May raise `StoreDown`: then they are, harmlessly."""
-        await self._store.published([entry.id for entry in found])
+        """Acknowledged entries need not be published again; the store hears of it at the next `tidy`. If it does not,
+        they are published again, harmlessly."""
+        self._acknowledged.extend(entry.id for entry in found)
+
+    async def tidy(self) -> None:
+        """Tell the store, in one write for many, which entries are acknowledged: a write is an fsync, and commits wait
+        behind it. May raise `StoreDown`: then it is told the next time."""
+        if not self._acknowledged:
+            return
+        told, self._acknowledged = self._acknowledged, []
+        try:
+            await self._store.published(told)
+        except StoreDown:
+            self._acknowledged[:0] = told
+            raise
 
     async def sweep(self, now_ms: int, lease_ms: int, limit: int) -> int:
         """Publish what others left behind; answers how many entries."""

@@ -6,12 +6,14 @@ call-backs. All that must survive is in the contact store before a call returns:
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import ParamSpec
 
 import msgspec
 import structlog
 
 from pipeline.core.contact_hours import Almanac
+from pipeline.core.contact_policy import CLASSES
 from pipeline.core.conversation import (
     CALL_CLASS,
     Acknowledged,
@@ -22,32 +24,42 @@ from pipeline.core.conversation import (
     decode,
     parse_key,
 )
+from pipeline.core.keys import Pressed
 from pipeline.core.records import Answer, CardCommandResult
-from pipeline.core.topics import ANSWERS, CARD_COMMAND_RESULTS, CUSTOMERS, DECISIONS, Topic
+from pipeline.core.topics import ANSWERS, CARD_COMMAND_RESULTS, CUSTOMER_EVENTS, CUSTOMERS, DECISIONS
 from pipeline.ports import (
     Asked,
     CallOrder,
     CallReport,
     Clock,
     ContactStore,
+    DirectoryEntry,
     Log,
     Membership,
     Move,
     Poll,
+    Reach,
     ReadUpTo,
     Record,
     StoreDown,
 )
-from pipeline.roles.contact.conversations import Conversations
+from pipeline.roles.contact.conversations import Applied, Conversations
+from pipeline.roles.contact.customer_events import CustomerEvents, NoEvent
+from pipeline.roles.contact.digests import Digests
 from pipeline.roles.contact.directory import NoCustomer, read_entry
-from pipeline.roles.contact.intake import Intake, Sifted, chunks, sift
+from pipeline.roles.contact.intake import Intake, Sifted, Taken, chunks, sift
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels, Orders
 from pipeline.roles.contact.outbox import HEADER_WRITER, OUTBOX_LEASE_MS, WRITER, Outbox
 from pipeline.roles.contact.permission import Permission
 from pipeline.roles.contact.profile import check_channels, read_profile, read_texts
+from pipeline.roles.contact.repair import Repair
 from pipeline.roles.contact.replies import Replies
+from pipeline.roles.contact.request_reader import DeadLetters, RequestReader
+from pipeline.roles.contact.requests import Requests
+from pipeline.roles.contact.reversals import Reversals
 from pipeline.roles.contact.settings import ContactSettings
+from pipeline.roles.contact.ways import ways_of
 from pipeline.roles.contact.work import Work, event_of
 from pipeline.roles.contact.writing import Writing
 
@@ -63,8 +75,6 @@ DIRECTORY_ENTRIES = 200
 NOTHING = ReadUpTo(0, 0)
 P = ParamSpec("P")
 
-DeadLetters = Callable[[Topic, Record, str, str | None, str], Awaitable[None]]
-"""Topic, record, reason, field to blame, detail for people (no values)."""
 _answer = msgspec.json.Decoder(Answer)
 _result = msgspec.json.Decoder(CardCommandResult)
 log = structlog.get_logger()
@@ -91,19 +101,23 @@ class ContactRole:
         settings: ContactSettings,
         metrics: ContactMetrics,
         dead_letter: DeadLetters,
+        reach: Reach | None = None,
     ) -> None:
         profile = read_profile(settings.config_dir, settings.contact_profile, almanac)
-        check_channels(profile.plan, channels.messages)
+        check_channels(profile.plans, channels.messages)
         texts = read_texts(settings.config_dir)
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self._dead_letter = dead_letter
-        permission = Permission(profile.policy, profile.plan)
-        orders = Orders(texts, settings.bank_name, profile.plan.ring_s)
-        writing = Writing(orders, permission, profile.plan)
-        self._conversations = Conversations(store, clock, profile.plan, permission, writing, metrics)
+        self._digests = Digests(settings.digest_key())
+        self._ways = ways_of(profile, reach)
+        permission = Permission(profile.policy, profile.plans, self._digests, self._ways)
+        orders = Orders(texts, settings.bank_name, profile.plans.asking.ring_s, self._digests)
+        writing = Writing(orders, permission, profile.plans)
+        self._conversations = Conversations(store, clock, profile.plans, permission, writing, metrics)
         self._outbox = Outbox(log, store)
+        self._repair = Repair(store, metrics)
         self.work = Work(
             self._conversations,
             self._outbox,
@@ -111,8 +125,12 @@ class ContactRole:
             settings.contact_calls_in_flight,
             metrics,
         )
-        self._replies = Replies(store, self._conversations, metrics)
+        self._customer_events = CustomerEvents(store, self._conversations)
+        self._replies = Replies(store, self._conversations, metrics, self._digests)
         self._intake = Intake(self._conversations, store)
+        self._reversals = Reversals(self._conversations, store)
+        self.told = Requests(self._conversations, store)
+        self._requests = RequestReader(self.told, self._conversations, self.work, metrics, dead_letter)
         self._places: dict[int, _Place] = {}
         self._lost: set[int] = set()
         self._held: set[int] = set()
@@ -131,6 +149,8 @@ class ContactRole:
             await asyncio.gather(self._beating, return_exceptions=True)
             self._beating = None
         await self.work.stop(STOP_S)
+        with suppress(StoreDown):
+            await self._outbox.tidy()
 
     async def _beat(self) -> None:
         while True:
@@ -150,14 +170,20 @@ class ContactRole:
         Raises `StoreDown`, and what the log raises."""
         claimed = 0
         if self.work.free:
-            ripe = await self._store.claim(self._conversations.now_ms(), self._conversations.lease_ms, self.work.free)
+            now_ms, lease_ms = self._conversations.now_ms(), self._conversations.lease_ms
+            ripe = await self._store.claim(now_ms, lease_ms, self.work.free, self.work.spare)
             for kept in ripe:
                 self.work.begin(self.work.due(kept))
             claimed = len(ripe)
+        await self._outbox.tidy()
         if self._clock.now() >= self._swept_at + SWEEP_S:
             self._swept_at = self._clock.now()
-            self._metrics.open.labels(CALL_CLASS).set(await self._store.open_count())
+            open_counts = {class_: await self._store.open_count(class_) for class_ in CLASSES}
+            for class_, number in open_counts.items():
+                self._metrics.open.labels(class_).set(number)
             await self._outbox.sweep(self._conversations.now_ms(), OUTBOX_LEASE_MS, SWEEP_ENTRIES)
+            await self._repair.go_on(open_counts[CALL_CLASS])
+            await self._ways.refresh(self._conversations.now_ms())
         return claimed
 
     # --- decisions
@@ -202,7 +228,7 @@ class ContactRole:
                     self._held.discard(partition)
                     return False
                 try:
-                    applied = await self._intake.take(chunk, partition, place.written, after, self.work.free)
+                    applied = await self._taken(chunk, partition, place, after)
                     self._held.discard(partition)
                     break
                 except StoreDown as error:
@@ -212,10 +238,21 @@ class ContactRole:
             if applied is None:
                 self._give_up(partition)
                 return False
-            place.written = after
             for one in applied:
                 self.work.begin(self.work.follow(one))
         return True
+
+    async def _taken(
+        self, chunk: Sequence[Taken], partition: int, place: _Place, after: ReadUpTo
+    ) -> Sequence[Applied] | None:
+        """None: the partition is somebody else's. A position behind a reversal is written only when all of it is done:
+        it may come twice."""
+        if chunk[0].is_reversal:
+            return await self._reversals.take(chunk)
+        applied = await self._intake.take(chunk, partition, place.written, after, self.work.free)
+        if applied is not None:
+            place.written = after
+        return applied
 
     def _give_up(self, partition: int) -> None:
         log.info("the position was moved by another worker", partition=partition)
@@ -230,20 +267,25 @@ class ContactRole:
         return lost
 
     async def _write_positions(self) -> None:
-        for partition, place in list(self._places.items()):
-            if place.now in (place.written, NOTHING):
-                continue
-            move = Move(partition, place.written, place.now)
-            now_ms, keep_ms = self._conversations.now_ms(), self._conversations.keep_ms
-            try:
-                committed = await self._store.commit([], now_ms, OUTBOX_LEASE_MS, keep_ms, move)
-            except StoreDown as error:
-                log.warning("positions wait for the contact store", error=str(error))
-                return
-            if committed.outcome == "moved":
-                self._give_up(partition)
-            else:
-                place.written = place.now
+        """All at once: decisions wait meanwhile."""
+        await asyncio.gather(*(self._write_position(number, place) for number, place in list(self._places.items())))
+
+    async def _write_position(self, partition: int, place: _Place) -> None:
+        if place.now in (place.written, NOTHING):
+            return
+        after = place.now
+        now_ms, keep_ms = self._conversations.now_ms(), self._conversations.keep_ms
+        try:
+            committed = await self._store.commit(
+                [], now_ms, OUTBOX_LEASE_MS, keep_ms, Move(partition, place.written, after)
+            )
+        except StoreDown as error:
+            log.warning("a position waits for the contact store", partition=partition, error=str(error))
+            return
+        if committed.outcome == "moved":
+            self._give_up(partition)
+        else:
+            place.written = after
 
     async def revoked(self, clean: bool) -> None:
         if clean:
@@ -258,12 +300,28 @@ class ContactRole:
         entries = []
         for record in records:
             try:
-                entries.append(read_entry(record))
+                entries.append(read_entry(record, self._digests))
             except NoCustomer as error:
                 self._metrics.dead_letters.labels("not_a_customer").inc()
                 await self._dead_letter(CUSTOMERS, record, "not_a_customer", error.field, error.detail)
         for start in range(0, len(entries), DIRECTORY_ENTRIES):
-            await self._patiently(self._store.put_customers, entries[start : start + DIRECTORY_ENTRIES])
+            await self._patiently(self._put_customers, entries[start : start + DIRECTORY_ENTRIES])
+
+    async def _put_customers(self, entries: Sequence[DirectoryEntry]) -> None:
+        """What an earlier version noted on these customers is first brought to where this one will look."""
+        asked = [Asked("", entry.customer, "") for entry in entries]
+        while await self._conversations.renew([(one.record, one.notes) for one in await self._store.look(asked)]):
+            pass
+        await self._store.put_customers(entries)
+
+    async def customer_events(self, records: Sequence[Record]) -> None:
+        """Remember when customers' numbers became doubtful. Waits while the store is down."""
+        for record in records:
+            try:
+                await self._patiently(self._customer_events.take, record)
+            except NoEvent as error:
+                self._metrics.dead_letters.labels("not_an_event").inc()
+                await self._dead_letter(CUSTOMER_EVENTS, record, "not_an_event", error.field, error.detail)
 
     async def answers(self, records: Sequence[Record]) -> None:
         """Take answers from other systems; our own stand in the store already. Waits while the store is down."""
@@ -276,8 +334,13 @@ class ContactRole:
                 self._metrics.dead_letters.labels("not_an_answer").inc()
                 await self._dead_letter(ANSWERS, record, "not_an_answer", None, str(error))
                 continue
-            event = Answered(answer.answer, answer.channel, answer.assurance, answer.attempt, ours=False)
+            shown = tuple(answer.alerts)
+            event = Answered(answer.answer, answer.channel, answer.assurance, answer.attempt, ours=False, alerts=shown)
             await self._patiently(self._apply, answer.contact, event)
+
+    async def requests(self, records: Sequence[Record]) -> None:
+        """Take what other systems want told. Waits while the store is down."""
+        await self._requests.take(records)
 
     async def results(self, records: Sequence[Record]) -> None:
         """Take what the switch did about our releases. Waits while the store is down."""
@@ -315,7 +378,7 @@ class ContactRole:
             return "unknown_contact"
         return await self.answered(contact, event_of(report, attempt)) or "unknown_contact"
 
-    async def answered(self, contact: str, event: Event) -> str | None:
+    async def answered(self, contact: str, event: Event | Pressed) -> str | None:
         """Take what a front end or a provider says; when this returns it is stored. Answers "taken" or why it changed
         nothing; None: there is no such conversation. Raises `StoreDown`."""
         applied = await self._conversations.apply(contact, event)
@@ -339,6 +402,11 @@ class ContactRole:
         if kept is None:
             return None
         return self._conversations.writing.call(decode(kept.value), attempt, kept.customer, kept.notes)
+
+    async def promised(self, contact: str) -> int | None:
+        """Until when people have promised to call back, unix milliseconds. Raises `StoreDown`."""
+        kept = await self._store.conversation(contact)
+        return None if kept is None else decode(kept.value).call_back_ms
 
     async def open_for(self, card: str) -> Conversation | None:
         """The card's open conversation. Raises `StoreDown`."""

@@ -5,14 +5,14 @@ the attempt was written still holds: a worker that was paused past it leaves the
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 
 import structlog
 
+from pipeline.core.contacting import HangUp
 from pipeline.core.conversation import (
-    CALL_CLASS,
     Absent,
-    Answered,
+    CallBackMissed,
     Conversation,
     Delivered,
     Ended,
@@ -27,7 +27,7 @@ from pipeline.core.conversation import (
     Unasked,
     decode,
 )
-from pipeline.core.records import AnswerWord
+from pipeline.core.keys import Pressed
 from pipeline.core.verification_table import ON_DUE
 from pipeline.ports import (
     CallAbsent,
@@ -47,16 +47,19 @@ from pipeline.roles.contact.outbox import Outbox
 from pipeline.roles.contact.writing import Unwritten
 
 GOING_ON = frozenset({"queued", "sent", "ringing", "answered"})
-KEYS: Mapping[str, AnswerWord] = {"1": "yes", "2": "no", "0": "agent", "9": "stop"}
-"""What a pressed key means; any other is a wrong one."""
 AWAY = frozenset({"circuit_open", "rate_limited"})
 """Refusals of our own guard around a provider: the next channel is taken at once."""
+UNDER_WAY = frozenset({"sending", "ringing", "unknown"})
+"""States in which an attempt goes on, or may."""
+HANG_UP_S = 5.0
+KEPT_FREE = 4
+"""One part in so many is kept free for questions about payments."""
 LEASE_SHARE = 0.9
 """Of what is left of the lease, a request may take so much."""
 log = structlog.get_logger()
 
 
-def event_of(report: CallReport, attempt: int, asked: bool = False) -> Event:
+def event_of(report: CallReport, attempt: int, asked: bool = False) -> Event | Pressed:
     """What a provider's report means to the conversation; ``asked``: we asked for it."""
     if report.status in GOING_ON:
         return StillRinging(attempt, report.call) if asked else Placed(attempt, report.call)
@@ -64,8 +67,7 @@ def event_of(report: CallReport, attempt: int, asked: bool = False) -> Event:
         return Delivered(attempt, report.call)
     if report.status != "completed":
         return Ended(attempt, report.status)
-    word = KEYS.get(report.digits or "")
-    return Ended(attempt, "wrong_key") if word is None else Answered(word, "voice", "voice", attempt)
+    return Pressed(attempt, report.digits or "")
 
 
 class Work:
@@ -91,13 +93,19 @@ class Work:
         """How many pieces of work may begin now."""
         return max(0, self._limit - len(self._tasks))
 
+    @property
+    def spare(self) -> int:
+        """How many of them may be for other things than payments in doubt: a flood of reminders leaves room for those."""
+        return max(0, self.free - self._limit // KEPT_FREE)
+
     def begin(self, piece: Coroutine[None, None, None]) -> None:
         """Run ``piece`` beside everything else. What fails is not lost: the schedule and the outbox bring it back."""
-        task = asyncio.get_running_loop().create_task(self._guarded(piece))
+        task = asyncio.get_running_loop().create_task(self.guarded(piece))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, piece: Coroutine[None, None, None]) -> None:
+    async def guarded(self, piece: Coroutine[None, None, None]) -> None:
+        """Run ``piece`` to its end. What fails is not lost: the schedule and the outbox bring it back."""
         try:
             await piece
         except StoreDown as error:
@@ -123,6 +131,11 @@ class Work:
     async def due(self, kept: Kept) -> None:
         """A claimed conversation's time has come."""
         conversation = decode(kept.value)
+        if conversation.due_ms is not None:
+            self._metrics.lateness.observe(max(0, self._conversations.now_ms() - conversation.due_ms) / 1000)
+        if conversation.call_back_ms is not None and conversation.state != "releasing":
+            await self.proceed(conversation.id, CallBackMissed(), kept)
+            return
         match ON_DUE.get(conversation.state):
             case "claim":
                 await self.proceed(conversation.id, ATTEMPT, kept)
@@ -133,7 +146,7 @@ class Work:
             case "miss_switch":
                 await self.proceed(conversation.id, SwitchSilent(), kept)
 
-    async def _asked(self, conversation: Conversation) -> Event:
+    async def _asked(self, conversation: Conversation) -> Event | Pressed:
         """What became of the present attempt. The time for the answer to a message that was sent is over."""
         attempt = conversation.attempt
         if conversation.by_message and conversation.state == "ringing":
@@ -150,7 +163,9 @@ class Work:
             case CallUnknown():
                 return Unasked(attempt)
 
-    async def proceed(self, contact: str, event: Event | Attempting, kept: Kept | None = None) -> Applied | None:
+    async def proceed(
+        self, contact: str, event: Event | Attempting | Pressed, kept: Kept | None = None
+    ) -> Applied | None:
         """Apply ``event``, then do what follows from it."""
         applied = await self._conversations.apply(contact, event, kept)
         if applied is not None:
@@ -158,7 +173,11 @@ class Work:
         return applied
 
     async def follow(self, applied: Applied) -> None:
-        """Publish a transition's records and, if it orders a call or a message, make it."""
+        """Publish a transition's records and, if it orders a call or a message, make it. A call that is to end is ended
+        beside all that."""
+        for effect in applied.effects:
+            if isinstance(effect, HangUp):
+                self.begin(self._hang_up(effect.key, effect.call))
         await self._outbox.publish(applied.outbox)
         order, thanks = applied.written
         if order is not None:
@@ -168,6 +187,14 @@ class Work:
             await carrier.send(thanks)
         if applied.outbox:
             await self._outbox.forget(applied.outbox)
+
+    async def _hang_up(self, key: str, call: str | None) -> None:
+        """One that cannot be ended rings out, and its answer is a late one."""
+        try:
+            async with asyncio.timeout(HANG_UP_S):
+                await self._channels.calls.cancel(key, call)
+        except TimeoutError:
+            log.info("a call that nobody needs any more could not be ended in time", key=key)
 
     async def _carried(
         self, order: CallOrder | MessageOrder, within_s: float
@@ -192,7 +219,7 @@ class Work:
             await self.proceed(conversation.id, Refused(attempt, permanent=True, reason=order.reason))
             return
         if attempt == 1 and conversation.asks == 0:
-            self._metrics.latency.observe(max(0, now_ms - conversation.source_ms) / 1000, CALL_CLASS)
+            self._metrics.latency.observe(max(0, now_ms - conversation.source_ms) / 1000, conversation.class_)
         match await self._carried(order, (conversation.due_ms - now_ms) / 1000 * LEASE_SHARE):
             case CallAccepted(call=call):
                 event: Event = Placed(attempt, call)
@@ -200,4 +227,7 @@ class Work:
                 event = Refused(attempt, permanent, "rejected" if permanent else "refused", reason in AWAY)
             case CallUnknown():
                 event = TimedOut(attempt)
-        await self.proceed(conversation.id, event)
+        applied = await self.proceed(conversation.id, event)
+        answered = applied is not None and applied.refused is not None and applied.conversation.state not in UNDER_WAY
+        if answered and isinstance(event, Placed) and isinstance(order, CallOrder):  # elsewhere, while it was ordered
+            await self._hang_up(order.key, event.call)

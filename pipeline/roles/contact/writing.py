@@ -10,9 +10,12 @@ from typing import NamedTuple
 import structlog
 
 from pipeline.core.contacting import Call, Close, Effect
-from pipeline.core.conversation import Conversation, Plan
+from pipeline.core.conversation import Conversation
 from pipeline.core.dossier import masked_address
 from pipeline.core.dossier_entry import Told
+from pipeline.core.ladders import Plans
+from pipeline.core.matters import until_ms
+from pipeline.core.telling import WANTS_ANSWER
 from pipeline.core.texts_facts import TextRefused
 from pipeline.ports import CallOrder, MessageOrder, Notes
 from pipeline.roles.contact.orders import NoAddress, Orders
@@ -47,10 +50,10 @@ NOTHING = Written()
 class Writing:
     """Writes what transitions order, from what was read with the conversation."""
 
-    def __init__(self, orders: Orders, permission: Permission, plan: Plan) -> None:
+    def __init__(self, orders: Orders, permission: Permission, plans: Plans) -> None:
         self._orders = orders
         self._permission = permission
-        self._plan = plan
+        self._plans = plans
 
     def written(
         self, conversation: Conversation, effects: Sequence[Effect], record: bytes | None, notes: Notes
@@ -82,13 +85,21 @@ class Writing:
                 raise NoAddress
             customer = self._permission.customer(record, notes)
             if conversation.by_message:
-                wait_s = self._plan.rung(conversation.rung).wait_s
+                wait_s = self._worth_s(conversation)
                 return self._orders.message(conversation, customer, wait_s)
             return self._orders.call(conversation, conversation.attempt, customer)
         except (NoAddress, TextRefused) as refused:
             reason = "no_address" if isinstance(refused, NoAddress) else "text_refused"
             log.warning("an attempt cannot be made", contact=conversation.id, reason=reason)
             return Unwritten(reason)
+
+    def _worth_s(self, conversation: Conversation) -> float:
+        """How long the message is worth delivering: while its answer is waited for; of one that wants none, while it is
+        worth telling."""
+        wait_s = self._plans.of(conversation).rung(conversation.rung, conversation.order).wait_s
+        if not conversation.tells or conversation.class_ in WANTS_ANSWER or conversation.due_ms is None:
+            return wait_s
+        return max(wait_s, (until_ms(conversation.matters) - conversation.due_ms) / 1000)
 
     def _thanks(
         self, conversation: Conversation, close: Close, record: bytes | None, notes: Notes
@@ -98,7 +109,9 @@ class Writing:
             return None
         try:
             customer = self._permission.customer(record, notes)
-            return self._orders.closing(conversation, close.attempt, close.part, customer)
+            promised_ms = conversation.call_back_ms if close.part == "complaint" else None
+            call_back = None if promised_ms is None else self._permission.by_clock_of(customer, promised_ms)
+            return self._orders.closing(conversation, close.attempt, close.part, customer, call_back)
         except (NoAddress, TextRefused):
             return None
 

@@ -1,0 +1,58 @@
+"""What a customer is to be told without being asked about a payment: matters, and what can happen to them.
+
+A conversation has either alerts, and asks about them, or matters, and tells them. A matter is one request of another
+system (topic ``contact-requests``), one statement, or one alert of which the customer is only to know. All times are
+unix milliseconds, all values are frozen.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+About = Literal["request", "statement", "alert"]
+
+
+class Matter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """``about`` and ``id``: its subject on the contacts topic. ``template``: the part of the messages that tells it, with
+    ``variables`` (`texts_facts.KINDS`) and the last four digits of ``card``. Told from ``from_ms`` on, useless from
+    ``until_ms`` on; ``said_ms``: log timestamp of the record it was last taken from; ``over``: why it need no longer be
+    told, empty while it does."""
+
+    id: str
+    about: About = "request"
+    template: str
+    variables: dict[str, Any] = {}
+    card: str = ""
+    from_ms: int = 0
+    until_ms: int
+    said_ms: int = 0
+    over: str = ""
+
+
+class Requested(msgspec.Struct, frozen=True):
+    """Somebody wants this told: for the first time, beside what is planned already, or in other words than before."""
+
+    matter: Matter
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """It need not be told any more: paid meanwhile, settled, too old. ``matter``: which; None: nothing of it."""
+
+    reason: str
+    matter: str | None = None
+
+
+def waiting(matters: Iterable[Matter]) -> tuple[Matter, ...]:
+    """Those still to be told."""
+    return tuple(each for each in matters if not each.over)
+
+
+def until_ms(matters: Sequence[Matter]) -> int:
+    """From when on none of them is worth telling."""
+    return max((each.until_ms for each in waiting(matters)), default=0)
+
+
+def about(matters: Iterable[Matter], name: str) -> About:
+    """What kind of subject ``name`` is: an alert, if it is none of the matters."""
+    return next((each.about for each in matters if each.id == name), "alert")
