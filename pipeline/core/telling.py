@@ -8,9 +8,10 @@ a message that is not answered is followed by the next rung of the ladder. Nobod
 told *expires*, with the reason; what may not be told (a STOP, no consent, no address) is *cancelled*.
 
 Several matters may be told at once: one that joins while nothing has left yet is told with the others. A matter may be
-put in other words while the conversation is planned, and withdrawn in any open state: what is out already rings on, but
-nothing follows it. Answers are recorded whenever they come. An agent, a complaint, a dispute, a hardship, and a NO to a
-notice about a payment are for people, even after the end; who complains is promised a call by a certain time.
+put in other words while the conversation is planned, and withdrawn in any open state: nothing follows what is out, and a
+call is hung up where the provider can. Answers are recorded whenever they come. An agent, a complaint, a dispute, a
+hardship, and a NO to a notice about a payment are for people, even after the end; who complains is promised a call by a
+certain time.
 """
 
 from msgspec.structs import replace

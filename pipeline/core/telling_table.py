@@ -24,12 +24,12 @@ Rows = Mapping[TellingSymbol, TellingRow]
 _SHARED_REPORTS: Rows = dict(ATTEMPTED.items())
 _SHARED_AGAIN: Rows = dict(TRIED_AGAIN.items())
 _ANSWERS: Rows = {
-    "settled": ("completed", ("answer", "answered", "completed")),
-    "stopped": ("cancelled", ("answer", "answered", "cancelled")),
-    "later": ("planned", ("answer", "answered", "planned_again")),
-    "wrong_person": ("planned", ("answer", "answered", "planned_again")),
-    "people": ("escalated", ("answer", "answered", "escalated")),
-    "complaint": ("escalated", ("answer", "answered", "escalated")),
+    "settled": ("completed", ("answer", "answered", "completed", "hang_up")),
+    "stopped": ("cancelled", ("answer", "answered", "cancelled", "hang_up")),
+    "later": ("planned", ("answer", "answered", "planned_again", "hang_up")),
+    "wrong_person": ("planned", ("answer", "answered", "planned_again", "hang_up")),
+    "people": ("escalated", ("answer", "answered", "escalated", "hang_up")),
+    "complaint": ("escalated", ("answer", "answered", "escalated", "hang_up")),
 }
 _ENDS: Rows = {
     **_SHARED_AGAIN,
@@ -47,7 +47,7 @@ def _open(state: State) -> Rows:
     return {
         "heard_of": (state, ("answer", "answered")),
         "withdrawn_some": (state, ("cancelled",)),
-        "withdrawn": ("cancelled", ("cancelled",)),
+        "withdrawn": ("cancelled", ("cancelled", "hang_up")),
     }
 
 

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.contacting import Call
+from pipeline.core.contacting import Call, HangUp
 from pipeline.core.conversation import (
     OPEN,
     Absent,
@@ -232,6 +232,14 @@ def test_a_withdrawn_call_that_rings_on_is_heard_but_leads_nowhere() -> None:
     history = played(events)
     assert [advanced.conversation.state for advanced in history[-2:]] == ["cancelled", "cancelled"]
     assert steps(history[-1]) == [("a", "answered", None)]
+    assert [effect for effect in history[3].effects if isinstance(effect, HangUp)] == [HangUp("ct_1:1:1", "c")]
+
+
+def test_an_answer_elsewhere_ends_the_call_and_one_in_it_lets_it_end_by_itself() -> None:
+    ringing: list[Event] = [Requested(matter()), Claimed(1), Placed(1, "c")]
+    elsewhere = played([*ringing, Answered("promise", "app", "app")])[-1]
+    there = played([*ringing, Answered("promise", "voice", "voice", 1)])[-1]
+    assert [any(isinstance(effect, HangUp) for effect in each.effects) for each in (elsewhere, there)] == [True, False]
 
 
 def test_keys_mean_what_the_call_was_about() -> None:
