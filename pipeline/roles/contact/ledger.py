@@ -176,9 +176,10 @@ class Ledger:
         sifted = sift(records, self.positions.get(partition, ReadUpTo(0, 0)))
         self.positions[partition] = sifted.after
         for decision, source_ms, after in sifted.taken:
-            if decision.reverses is not None:
-                taken_back = Reversed(decision.reverses, decision.amount or 0, decision.currency or "")
-                self.reversals.setdefault(decision.card, []).append(taken_back)
+            if decision.reverses is not None:  # it asks for nothing; most are of payments nobody was asked about
+                if decision.reverses in self.alerts.get(decision.card, {}):
+                    taken_back = Reversed(decision.reverses, decision.amount or 0, decision.currency or "")
+                    self.reversals.setdefault(decision.card, []).append(taken_back)
                 continue
             at = ReadUpTo(after.log_next - 1, after.source_next - 1)
             tells = decision.actions.contact == "notify" and decision.actions.card == "none"
