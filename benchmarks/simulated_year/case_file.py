@@ -1,7 +1,7 @@
 """The evidence of a year, sorted for the judge's rules."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -54,6 +54,13 @@ class CaseFile:
     @cached_property
     def questions(self) -> Sequence[Handled]:
         return sorted(one for one in self.evidence.handled if one.question)
+
+    @cached_property
+    def notices(self) -> Set[str]:
+        """Conversations that only tell of a payment: their messages ask nothing, and each payment has its own."""
+        told = {raised.id for raised in self.evidence.raised if raised.wants == "notify"}
+        asked = {contact for alert, contact in self.contact_of.items() if alert not in told}
+        return set(self.contact_of.values()) - asked
 
     @cached_property
     def contact_of(self) -> Mapping[str, str]:

@@ -35,6 +35,8 @@ def two_questions(file: CaseFile) -> Iterator[Violation]:
     """A card's customer has one open question: while a call is going on, or a text's answer is awaited, no other."""
     open_now: dict[str, tuple[int, Handled]] = {}
     for one in file.questions:
+        if one.contact in file.notices:
+            continue
         card = file.card(one.contact)
         until_ms, before = open_now.get(card, (0, one))
         if one.at_ms < until_ms:

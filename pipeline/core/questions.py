@@ -21,18 +21,25 @@ HEARD = 8
 """Messages remembered, the newest."""
 CROSSING_MS = 30_000
 """A text that comes so soon after a question was perhaps written before it: to an earlier one."""
+ANSWERED_LATE_MS = 600_000
+"""Who writes to a question that has ended does so within so long after it was asked."""
 
 
 class Questions(msgspec.Struct, frozen=True, omit_defaults=True):
     """``customer``: whose number it was when last asked; ``asked``: keys of attempts, the newest last; ``heard``: a
     provider's message id, the key it was taken for and, if it could be to no other, "clear"; ``told``: keys of attempts that
-    asked nothing, with their class; ``newest_ms``: when it was last asked."""
+    asked nothing, with their class; ``newest_ms``: when it was last asked, ``before_ms``: when the time before."""
 
     customer: str
     asked: tuple[str, ...] = ()
     heard: tuple[tuple[str, ...], ...] = ()
     told: tuple[tuple[str, ContactClass], ...] = ()
     newest_ms: int = 0
+    before_ms: int = 0
+
+    def crossing(self, now_ms: int) -> bool:
+        """Whether a text that comes now was perhaps written to the question before the newest."""
+        return now_ms - self.newest_ms < CROSSING_MS and self.newest_ms - self.before_ms < ANSWERED_LATE_MS
 
     def taken_for(self, message: str) -> tuple[str, bool] | None:
         """The key of the attempt that this message was taken for before, and whether it could be to no other."""
@@ -63,9 +70,9 @@ def after_question(note: bytes, customer: str, key: str, now_ms: int, class_: Co
     before = read_questions(note) or Questions(customer)
     if class_ == "fraud":
         asked = (*(known for known in before.asked if known != key), key)[-ASKED:]
-        return _encoder.encode(Questions(customer, asked, before.heard, before.told, now_ms))
+        return _encoder.encode(Questions(customer, asked, before.heard, before.told, now_ms, before.newest_ms))
     told = (*(known for known in before.told if known[0] != key), (key, class_))[-TOLD:]
-    return _encoder.encode(Questions(customer, before.asked, before.heard, told, before.newest_ms))
+    return _encoder.encode(msgspec.structs.replace(before, customer=customer, told=told))
 
 
 def after_message(note: bytes, message: str, key: str, clear: bool) -> bytes:

@@ -352,6 +352,11 @@ def test_a_yes_delivered_again_after_its_worker_died_is_not_to_the_next_question
     assert cascade.world.log.commands() == ["hold", "hold"]
 
 
+def test_a_quick_yes_counts_where_the_question_before_is_long_over(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "alert, app yes, wait 601, other, wait 5, reply yes")
+    assert (cascade.state, cascade.world.log.commands()) == ("released", ["hold", "release", "hold", "release"])
+
+
 @pytest.mark.parametrize("first", ["app yes", "reply yes"])
 def test_a_yes_that_crosses_with_a_new_question_is_not_to_that_one(tmp_path: Path, first: str) -> None:
     cascade = played(tmp_path, f"alert, {first}, other, wait 29, reply yes")

@@ -17,7 +17,7 @@ from simulated_year.judge import judged
 from simulated_year.rules import read_rules
 from simulated_year.year import CONFIG, Scope, simulated
 
-SCOPE = Scope("us", 250, 14, alerts=25.0, seed=1, first=date(2026, 3, 1))
+SCOPE = Scope("us", 250, 14, alerts=30.0, seed=1, first=date(2026, 3, 1))
 """Clocks go forward on the 8th of March."""
 EAST, HOUR_MS, DAY_MS = "America/New_York", 3_600_000, 86_400_000
 RULES = read_rules(CONFIG / "contact" / "us.toml")

@@ -7,7 +7,7 @@ from pipeline.core import wishes
 from pipeline.core.contact_history import KEEP_MS
 from pipeline.core.contact_policy import ContactClass
 from pipeline.core.conversation import CALL_CLASS, OPEN, Answered, Attempt, Event, decode, parse_key
-from pipeline.core.questions import CROSSING_MS, Questions, after_message, read_questions
+from pipeline.core.questions import Questions, after_message, read_questions
 from pipeline.core.records import AnswerWord
 from pipeline.core.replies import meaning_of
 from pipeline.ports import ContactStore, Note
@@ -93,7 +93,7 @@ class Replies:
         if not waiting:
             return questions.answerable(word)[-1], False
         taken = waiting[-1]
-        at_once = self._conversations.now_ms() - questions.newest_ms < CROSSING_MS
+        at_once = questions.crossing(self._conversations.now_ms())
         return taken.key, len(waiting) == 1 and not any(one.competes(taken, at_once) for one in asked)
 
     async def _asked(self, key: str, place: int) -> _Asked | None:
