@@ -81,9 +81,10 @@ class CaseFile:
 
     def unclear(self, said: Said) -> bool:
         """Whether it is a text that nobody could tell the question of: that number had been asked another one within a
-        day. Then it may be asked again; released by it nothing may be."""
+        day when it arrived. Then it may be asked again; released by it nothing may be."""
         texts = self._texts[said.number] if said.channel == "sms" else ()
-        return any(one.contact != said.contact and 0 <= said.given_ms - one.at_ms < DAY_MS for one in texts)
+        came_ms = self.heard_ms(said) or said.given_ms
+        return any(one.contact != said.contact and 0 <= came_ms - one.at_ms < DAY_MS for one in texts)
 
     @cached_property
     def _texts(self) -> Mapping[str, Sequence[Handled]]:

@@ -13,6 +13,7 @@ from contact_world import Read, SetClock, World, own, until_done
 
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import Answered, contact_id
+from pipeline.core.questions import read_questions
 from pipeline.core.texts import question
 from pipeline.core.wishes import read_wishes
 from pipeline.ports import CallUnknown, StoreDown
@@ -350,6 +351,14 @@ def test_a_yes_delivered_again_after_its_worker_died_is_not_to_the_next_question
 
     asyncio.run(story())
     assert cascade.world.log.commands() == ["hold", "hold"]
+
+
+def test_a_text_ordered_again_stands_below_what_was_sent_meanwhile(tmp_path: Path) -> None:
+    cascade = played(tmp_path, "texts drops, alert, texts works, other, wait 300")
+    (note,) = [note for key, note in cascade.world.store.notes.items() if key.startswith("q:") and note]
+    questions = read_questions(note)
+    assert questions is not None
+    assert [key.split(":")[0] for key in questions.asked] == [cascade.contact, CONTACT]
 
 
 def test_a_quick_yes_counts_where_the_question_before_is_long_over(tmp_path: Path) -> None:

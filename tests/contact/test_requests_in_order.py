@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from cascade_world import CARD, MORNING, Carrier, SlowStore, asked_about, cardholder
-from contact_world import CONFIG, Read, SetClock, World, own, until_done
+from contact_world import CONFIG, Read, SetClock, World, decision, own, until_done
 from request_world import TEMPLATES, Requests, asked_for, holder, played, request_config
 
 from pipeline.core.contact_history import Entry, History
@@ -243,6 +243,19 @@ def test_a_message_is_worth_delivering_while_it_is_worth_telling_and_a_question_
     assert worth_s("brief service") == 3600 - 15
     assert worth_s("request collection") == 300
     assert worth_s("alert") == 300
+
+
+def test_a_notice_decided_twice_in_one_poll_is_told_once(tmp_path: Path) -> None:
+    world = Requests(request_config(tmp_path))
+
+    async def story() -> None:
+        await world.begin()
+        twice = [decision("tx1", "notify", offset, card=CARD) for offset in (0, 1)]
+        await world.role.polled({0: twice})
+        await until_done(world.role)
+
+    asyncio.run(story())
+    assert len(world.texts_sent()) == 1
 
 
 def test_a_customer_written_by_an_earlier_version_gets_an_agenda_with_the_first_request(tmp_path: Path) -> None:

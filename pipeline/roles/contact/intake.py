@@ -200,6 +200,8 @@ class Intake:
             raised = raised_by(decision, found, now_ms)
             contact = contact_id(decision.card, decision.id)
             apart = raised.notice or raised.exempt
+            if apart and any(other.conversation.id == contact for other in others):
+                continue  # the same decision twice in one chunk
             draft = None if apart else drafts.get(decision.card)
             if draft is None:
                 kept = None if apart else found.open

@@ -17,6 +17,7 @@ from pipeline.core.contact_hours import DAY_MS, local, next_open
 from pipeline.core.contact_order import Climb, Person
 from pipeline.core.contact_policy import ContactPolicy
 from pipeline.core.conversation import (
+    Absent,
     CHANNELS,
     Answered,
     Attempt,
@@ -238,7 +239,9 @@ class Permission:
     def left_behind(
         self, event: Event, conversation: Conversation, customer: str | None, notes: Notes, now_ms: int
     ) -> Sequence[Note]:
-        """What the end of an attempt or an answer adds to what is remembered."""
+        """What the end of an attempt, an answer, or an attempt sent again adds to what is remembered."""
+        if isinstance(event, Absent):
+            return self._asked_again(conversation, notes, now_ms)
         if customer is None or not isinstance(event, Answered | Ended):
             return ()
         attempt = attempt_of(conversation, event.attempt)
@@ -258,6 +261,15 @@ class Permission:
             if after != before:
                 left.append(Note(key, before, after, None))
         return left
+
+    def _asked_again(self, conversation: Conversation, notes: Notes, now_ms: int) -> Sequence[Note]:
+        """A text that goes out now after all stands below those that were sent meanwhile."""
+        attempt = conversation.attempts[-1]
+        key = question_note(attempt.address or "")
+        if attempt.channel != "sms" or key not in notes:
+            return ()
+        after = after_question(notes[key], conversation.customer or "", conversation.key, now_ms, conversation.class_)
+        return [Note(key, notes[key], after, KEEP_MS)]
 
     def _noted(self, customer: str, address: str | None, entry: Entry, notes: Notes) -> Sequence[Note]:
         """Of a customer or number that has left the directory meanwhile nothing is remembered."""
