@@ -73,10 +73,13 @@ def _conversation(tally: Tally, steps: Sequence[Told], commands: Sequence[Told],
     names = [told.value["step"] for told in steps]
     alerts = {told.value["subject"]["alert"] for told in steps}
     end = next((name for name in reversed(names) if name in ("completed", "expired", "cancelled")), "open")
-    if end == "completed":
+    how = {told.value.get("reason") for told in steps if told.value["step"] == "completed"}
+    if end == "completed" and not how & {"released", "blocked", "superseded"}:
+        end = "told"
+    elif end == "completed":
         end = "blocked" if any(told.value["command"] == "block" for told in commands) else "released"
     tally.ends[end] += 1
-    if end == "cancelled":
+    if end in ("cancelled", "told"):
         return
     tally.conversations += 1
     tally.without_people += "escalated" not in names and end in ("released", "blocked")
