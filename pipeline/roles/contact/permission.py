@@ -17,8 +17,8 @@ from pipeline.core.contact_hours import DAY_MS, local, next_open
 from pipeline.core.contact_order import Climb, Person
 from pipeline.core.contact_policy import ContactPolicy
 from pipeline.core.conversation import (
-    Absent,
     CHANNELS,
+    Absent,
     Answered,
     Attempt,
     Barred,
