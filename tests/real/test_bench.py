@@ -30,7 +30,7 @@ TABLES = {
     "state": "Many cards",
 }
 """A title that each part's table has; scaling has none where there is one processor only."""
-AT_ONCE = (("state", "scaling"), ("backlog",), ("latency",))
+AT_ONCE = (("state",), ("backlog", "latency", "scaling"))
 """What the figures are does not matter here: parts are measured beside each other, for each mostly waits. (`all` means
 every part: that is shown without servers.)"""
 
