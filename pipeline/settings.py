@@ -11,6 +11,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "CARDWATCH_"
 
 
+def checked_address(url: str | None) -> str | None:
+    """``url``, if it is none or an http(s) address without user and fragment. Raises ValueError."""
+    try:
+        parts = urlsplit(url or "http://none")
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or bool(parts.fragment)
+        wrong = wrong or parts.username is not None or parts.port == 0
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise ValueError("not an address like https://HOST/path")
+    return url
+
+
 class Settings(BaseSettings):
     """Where the servers are, and what is common to all roles. A role's own settings extend this class."""
 

@@ -33,8 +33,8 @@ from pipeline.core.topics import (
 )
 from pipeline.ports import ContactStore, Record, StoreDown
 from pipeline.roles.contact.metrics import ContactMetrics
-from pipeline.roles.contact.request_reader import DeadLetters
-from pipeline.roles.contact.role import STORE_RETRY_S, ContactRole
+from pipeline.roles.contact.request_reader import STORE_RETRY_S, DeadLetters
+from pipeline.roles.contact.role import ContactRole
 from pipeline.roles.contact.sent_messages import NotedMessages
 from pipeline.roles.contact.settings import ContactSettings
 

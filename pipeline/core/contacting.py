@@ -27,7 +27,6 @@ from pipeline.core.conversation import (
     Reversed,
     Silent,
     SwitchSilent,
-    attempt_key,
 )
 from pipeline.core.exemption import Exemption, exemption_after
 from pipeline.core.matters import about
@@ -245,12 +244,12 @@ def _call(scene: Scene) -> Iterable[Effect]:
 
 
 def _hang_up(scene: Scene) -> Iterable[Effect]:
-    """A call that goes on has nothing to ask any more, once somebody answered elsewhere. One that carried the answer
-    ends by itself: it still says thanks, or was put through to an agent."""
+    """A call that goes on has nothing to say any more, once somebody answered elsewhere or it was withdrawn. One that
+    carried the answer ends by itself: it still says thanks, or was put through to an agent."""
     before, event = scene.before, scene.event
-    assert isinstance(event, Answered)
-    if before.state in ("sending", "ringing", "unknown") and not before.by_message and event.attempt != before.attempt:
-        yield HangUp(attempt_key(before.id, before.attempt), before.attempts[-1].call)
+    carried = isinstance(event, Answered) and event.attempt == before.attempt
+    if before.state in ("sending", "ringing", "unknown") and not before.by_message and not carried:
+        yield HangUp(before.key, before.attempts[-1].call)
 
 
 CLOSINGS = {"yes": "thanks_yes", "no": "thanks_no", "stop": "stopped", "agent": "help", "complaint": "complaint"}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from pipeline.core.contacting import EFFECTS as ASKING_EFFECTS
-from pipeline.core.contacting import Effect, EffectName, HangUp, Scene
+from pipeline.core.contacting import Effect, EffectName, Scene
 from pipeline.core.conversation import (
     Answered,
     Barred,
@@ -106,14 +106,6 @@ def _escalated(scene: Scene) -> Iterable[Effect]:
     )
 
 
-def _hang_up(scene: Scene) -> Iterable[Effect]:
-    """A call that goes on has nothing to tell any more. One that carried the answer ends by itself."""
-    before, event = scene.before, scene.event
-    carried = isinstance(event, Answered) and event.attempt == before.attempt
-    if before.state in ("sending", "ringing", "unknown") and not before.by_message and not carried:
-        yield HangUp(before.key, before.attempts[-1].call)
-
-
 def _cancelled(scene: Scene) -> Iterable[Effect]:
     event = scene.event
     before = waiting(scene.before.matters)
@@ -155,7 +147,6 @@ OWN: Mapping[EffectName, Callable[[Scene], Iterable[Effect]]] = {
     "planned_again": _planned_again,
     "completed": _completed,
     "escalated": _escalated,
-    "hang_up": _hang_up,
     "cancelled": _cancelled,
     "expired": _expired,
 }

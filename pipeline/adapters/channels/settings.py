@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -18,7 +17,7 @@ from pipeline.adapters.channels import push, smpp_pdu, twilio, wechat
 from pipeline.adapters.channels.email import Security, is_address
 from pipeline.core.conversation import CHANNELS
 from pipeline.core.webhook import signing_key
-from pipeline.settings import PREFIX, Settings
+from pipeline.settings import PREFIX, Settings, checked_address
 
 LEAST_KEY_BYTES = 16
 SMTP_PORTS: Mapping[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
@@ -123,15 +122,7 @@ class ChannelSettings(Settings):
     @field_validator("voice_url", "twilio_url", "twilio_public_url", "push_url", "wechat_url", "webhook_url")
     @classmethod
     def _is_an_address(cls, url: str | None) -> str | None:
-        try:
-            parts = urlsplit(url or "http://none")
-            wrong = parts.scheme not in ("http", "https") or not parts.hostname or bool(parts.fragment)
-            wrong = wrong or parts.username is not None or parts.port == 0
-        except ValueError:
-            wrong = True
-        if wrong:
-            raise ValueError("not an address like https://HOST/path")
-        return url
+        return checked_address(url)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

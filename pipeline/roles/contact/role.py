@@ -55,7 +55,7 @@ from pipeline.roles.contact.permission import Permission
 from pipeline.roles.contact.profile import check_channels, read_profile, read_texts
 from pipeline.roles.contact.repair import Repair
 from pipeline.roles.contact.replies import Replies
-from pipeline.roles.contact.request_reader import DeadLetters, RequestReader
+from pipeline.roles.contact.request_reader import STORE_RETRY_S, DeadLetters, RequestReader
 from pipeline.roles.contact.requests import Requests
 from pipeline.roles.contact.reversals import Reversals
 from pipeline.roles.contact.settings import ContactSettings
@@ -68,7 +68,6 @@ SWEEP_S = 1.0
 POSITIONS_S = 1.0
 """How long a position with nothing taken in may stay unwritten."""
 STOP_S = 3.0
-STORE_RETRY_S = 0.25
 SWEEP_ENTRIES = 500
 DIRECTORY_ENTRIES = 200
 """Customers written by one step."""

@@ -2,13 +2,12 @@
 be there, and what is missing is named. An empty variable is as good as none."""
 
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from pipeline.core.webhook import signing_key
-from pipeline.settings import PREFIX, Settings
+from pipeline.settings import PREFIX, Settings, checked_address
 
 LEAST_KEY_BYTES = 16
 NEEDS = {
@@ -54,15 +53,7 @@ class CrmSettings(Settings):
     @field_validator("crm_webhook_url", "crm_zoho_accounts_url", "crm_zoho_url", "crm_fxiaoke_url")
     @classmethod
     def _is_an_address(cls, url: str | None) -> str | None:
-        try:
-            parts = urlsplit(url or "http://none")
-            wrong = parts.scheme not in ("http", "https") or not parts.hostname or bool(parts.fragment)
-            wrong = wrong or parts.username is not None or parts.port == 0
-        except ValueError:
-            wrong = True
-        if wrong:
-            raise ValueError("not an address like https://HOST/path")
-        return url
+        return checked_address(url)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
