@@ -6,7 +6,7 @@ on its own row and the policy, never on what else is in the poll.
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, reduce
 from itertools import compress
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
+from pipeline.core.control_group import milder
 from pipeline.core.decision import APPROVE, Actions, Outcome, Reason, Scope, summarise
 from pipeline.core.policy import Policy
 from pipeline.core.rules import Columns
@@ -48,19 +49,20 @@ def _widest(one: Scope | UnsetType, other: Scope | UnsetType) -> Scope | UnsetTy
 
 class _Finding(NamedTuple):
     """What one combination of a threshold and rules amounts to; ``told``: reason codes and their figures, strongest
-    first; ``hard``: a hard rule is among them."""
+    first; ``hard``: a hard rule is among them; ``withheld``: the outcome that the control group took away."""
 
     actions: Actions
     outcome: Outcome
     told: tuple[tuple[str, tuple[str, ...]], ...]
     hard: bool
+    withheld: Outcome | None = None
 
 
 class Verdicts:
     """What is decided about ``n`` transactions.
 
-    ``outcome`` uint8[n], values of `Outcome`; ``alerted`` int64[k], the indices with an outcome from notify up, in
-    order; ``rule_hits``: how many transactions each rule hit, of the rules that hit any.
+    ``outcome`` uint8[n], values of `Outcome`; ``alerted`` int64[k], the indices with an outcome from notify up or one
+    withheld, in order; ``rule_hits``: how many transactions each rule hit, of the rules that hit any.
     """
 
     def __init__(
@@ -86,6 +88,11 @@ class Verdicts:
         """Whether a hard rule spoke about the transaction at ``index``."""
         finding = self._findings.get(index)
         return finding is not None and finding.hard
+
+    def withheld(self, index: int) -> Outcome | None:
+        """What the transaction at ``index`` would have got, were it not in the control group."""
+        finding = self._findings.get(index)
+        return None if finding is None else finding.withheld
 
     def reasons(self, index: int) -> list[Reason]:
         """Strongest first: hard rules, other rules by the weight of their outcome, the threshold, then what explains
@@ -150,9 +157,16 @@ def figure(value: Any) -> float | int | str | None:
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def decide(policy: Policy, columns: Columns, n: int, exempt: NDArray[np.bool_] | None = None) -> Verdicts:
+def decide(
+    policy: Policy,
+    columns: Columns,
+    n: int,
+    exempt: NDArray[np.bool_] | None = None,
+    id_of: Callable[[int], str] | None = None,
+) -> Verdicts:
     """Decide ``n`` transactions. ``columns`` holds at least `Policy.columns` (forms as `Rule.hits` has them), each of
-    length n. ``exempt`` bool[n]: approved whatever the rules say (reversals, clearings, refunds, payments)."""
+    length n. ``exempt`` bool[n]: approved whatever the rules say (reversals, clearings, refunds, payments). ``id_of``
+    says the id of the transaction at an index, for the policy's control group; None: there is none."""
     considered = None if exempt is None or not exempt.any() else ~exempt
     rule_hits: dict[str, int] = {}
     hit: dict[int, list[int]] = {}
@@ -171,7 +185,26 @@ def decide(policy: Policy, columns: Columns, n: int, exempt: NDArray[np.bool_] |
         if finding is None:
             finding = known[combination] = _finding(policy, *combination)
         findings[index] = finding
+    if id_of is not None:
+        _let_off(policy, columns, findings, id_of)
     return Verdicts(policy, columns, n, findings, rule_hits)
+
+
+def _let_off(policy: Policy, columns: Columns, findings: dict[int, _Finding], id_of: Callable[[int], str]) -> None:
+    """Give the next milder outcome to the findings of the control group."""
+    group = policy.control_group
+    if group is None:
+        return
+    milder_ones: dict[int, _Finding] = {}
+    for index, finding in findings.items():
+        if finding.hard or not group.holds(id_of(index), columns["amount"][index]):
+            continue
+        let_off = milder_ones.get(id(finding))
+        if let_off is None:  # one for all alike: reasons are found once for each
+            actions = milder(finding.actions)
+            let_off = finding._replace(actions=actions, outcome=summarise(actions), withheld=finding.outcome)
+            milder_ones[id(finding)] = let_off
+        findings[index] = let_off
 
 
 def _rows(mask: NDArray[np.bool_], considered: NDArray[np.bool_] | None) -> list[int]:

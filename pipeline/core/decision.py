@@ -70,7 +70,8 @@ class Decision(msgspec.Struct, omit_defaults=True, kw_only=True):
     ``score``: calibrated probability of fraud, 0–1; ``percentile``: how unusual, 0–100; times RFC 3339; ``amount``
     in minor units of ``currency``; ``hard``: a rule spoke that no earlier YES of the cardholder sets aside. The fields
     from ``amount`` on are present from outcome ``notify`` up; ``reverses``, with amount and currency, in a reversal: the
-    transaction that it takes back.
+    transaction that it takes back. ``withheld``: the transaction is in the control group, and this is the outcome that
+    it would have had.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Decision(msgspec.Struct, omit_defaults=True, kw_only=True):
     hard: bool = False
     features: dict[str, float] | None = None
     reverses: str | None = None
+    withheld: str | None = None
 
 
 HEADER_SOURCE_OFFSET = "source_offset"

@@ -65,6 +65,10 @@ def encode_poll(
     for code, number in zip(*np.unique(verdicts.outcome, return_counts=True), strict=True):
         result.outcomes[Outcome(int(code)).name] = int(number)
     result.rule_hits = verdicts.rule_hits
+    for index in verdicts.alerted.tolist():
+        withheld = verdicts.withheld(index)
+        if withheld is not None:
+            result.withheld[withheld.name] = result.withheld.get(withheld.name, 0) + 1
     result.timestamps = np.array([row.record.timestamp for row in rows], dtype=np.float64)
     result.scores = table.score[~table.exempt]
 
@@ -107,9 +111,8 @@ class _Writer:
     @cached_property
     def _plainly(self) -> NDArray[np.uint8]:
         """uint8 for each row; 0: its record is a plain approval."""
-        if not self._reversals:
-            return self._verdicts.outcome
         plainly = self._verdicts.outcome.copy()
+        plainly[self._verdicts.alerted] = 1
         plainly[list(self._reversals)] = 1
         return plainly
 
@@ -192,7 +195,7 @@ def _json_column(values: list[float]) -> list[bytes]:
 
 
 def _tell_more(decision: Decision, event: Event, features: list[float], verdicts: Verdicts, index: int) -> None:
-    """From `notify` up a decision carries what people and the contact role need."""
+    """From `notify` up, and in the control group, a decision carries what people and the contact role need."""
     transaction = event.transaction
     decision.actions = verdicts.actions(index)
     decision.reasons = verdicts.reasons(index)
@@ -203,4 +206,6 @@ def _tell_more(decision: Decision, event: Event, features: list[float], verdicts
     decision.merchant = transaction.merchant
     decision.mcc = transaction.mcc
     decision.hard = verdicts.hard(index)
+    withheld = verdicts.withheld(index)
+    decision.withheld = None if withheld is None else withheld.name
     decision.features = {name: value for name, value in zip(_NAMES, features, strict=True) if value == value}

@@ -2,7 +2,8 @@
 
 ``[[threshold]]`` says what is done from a score upwards (the highest one reached counts), ``[[rule]]`` what is done
 where a SQL condition holds, ``[[reason]]`` which conditions help to explain, in words, why a transaction was found
-unusual; those never cause anything. A file that is wrong in any part is refused as a whole.
+unusual; those never cause anything. ``[control_group]`` lets a small random share off, to measure what acting is worth.
+A file that is wrong in any part is refused as a whole.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from pipeline.core.control_group import MAX_SHARE, ControlGroup
 from pipeline.core.decision import Actions, Outcome, summarise
 from pipeline.core.rules import Rule, RuleError, Schema, compile_rule
 from pipeline.core.toml_text import FileError, TomlText
@@ -69,6 +71,7 @@ class Policy(NamedTuple):
     rules: tuple[PolicyRule, ...]
     explanations: tuple[Explanation, ...]
     columns: frozenset[str]
+    control_group: ControlGroup | None = None
 
 
 def parse_policy(text: str, filename: str, schema: Schema, known_words: Collection[str] | None = None) -> Policy:
@@ -101,6 +104,11 @@ class _ReasonTable(msgspec.Struct, forbid_unknown_fields=True):
     figures: list[str] = []
 
 
+class _ControlGroupTable(msgspec.Struct, forbid_unknown_fields=True):
+    share: float
+    max_amount: float
+
+
 class _ActionsTable(Actions, frozen=True, forbid_unknown_fields=True):
     """`Actions`, as strict as a file wants it."""
 
@@ -121,8 +129,9 @@ class _Reader:
     def policy(self) -> Policy:
         data = self._file.data
         for key in data:
-            if key not in ("name", *_LIMITS):
-                self._file.fail(f"unknown entry {key!r}: a policy has name, [[threshold]], [[rule]] and [[reason]]",
+            if key not in ("name", "control_group", *_LIMITS):
+                known = "name, [control_group], [[threshold]], [[rule]] and [[reason]]"
+                self._file.fail(f"unknown entry {key!r}: a policy has {known}",
                                 max(self._file.key(key), self._file.table(key, 0)))  # fmt: skip
         name = data.get("name")
         if not isinstance(name, str):
@@ -133,9 +142,31 @@ class _Reader:
         explanations = self._explanations(self._tables("reason", _ReasonTable))
         looked_at = [*(rule.rule.columns for rule in rules), *(each.rule.columns for each in explanations)]
         told = [*(rule.figures for rule in rules), *(each.figures for each in explanations)]
-        columns = frozenset(["score"] if thresholds else []).union(*looked_at, *told)
+        group = self._control_group()
+        measured = [*(["score"] if thresholds else []), *(["amount"] if group else [])]
+        columns = frozenset(measured).union(*looked_at, *told)
         digest = hashlib.sha256(self._file.text.encode()).hexdigest()
-        return Policy(name, f"{name}@{digest[:12]}", thresholds, rules, explanations, columns)
+        return Policy(name, f"{name}@{digest[:12]}", thresholds, rules, explanations, columns, group)
+
+    def _control_group(self) -> ControlGroup | None:
+        given = self._file.data.get("control_group")
+        if given is None:
+            return None
+        line = self._file.table("control_group", 0)
+        try:
+            table = msgspec.convert(given, _ControlGroupTable)
+        except msgspec.ValidationError as error:
+            self._file.fail(f"[control_group]: {_plain(error)}", self._faulty(line, error))
+        if not 0 < table.share <= MAX_SHARE:
+            self._file.fail(
+                f"share = {table.share:g}: above 0, up to {MAX_SHARE:g}; leave [control_group] out for none",
+                self._file.key("share", line),
+            )
+        if not 0 < table.max_amount < float("inf"):
+            self._file.fail(
+                f"max_amount = {table.max_amount:g}: minor units above 0", self._file.key("max_amount", line)
+            )
+        return ControlGroup(table.share, table.max_amount)
 
     def _tables(self, name: _TableName, kind: type[_Table]) -> list[tuple[int, _Table]]:
         given = self._file.data.get(name, [])

@@ -55,6 +55,7 @@ class ScoredPoll:
     refusals: list[str] = field(default_factory=list)
     repeats: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
     rule_hits: Mapping[str, int] = field(default_factory=dict)
     timestamps: Floats = field(default_factory=lambda: np.empty(0))
     scores: Floats = field(default_factory=lambda: np.empty(0))

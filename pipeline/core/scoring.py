@@ -129,4 +129,4 @@ def _score(rows: Sequence[Row], matrix: Floats, model: Model) -> Table:
 def _decide(rows: Sequence[Row], table: Table, policy: Policy) -> Verdicts:
     events = [row.event for row in rows]
     named = columns(events, table.matrix, table.score, table.percentile, policy.columns)
-    return decide(policy, named, len(rows), table.exempt)
+    return decide(policy, named, len(rows), table.exempt, lambda index: events[index].transaction.id)

@@ -34,8 +34,8 @@ class TomlText:
         raise self._error(f"{self._filename}:{line}: {message}")
 
     def table(self, name: str, index: int) -> int:
-        """The line of the ``index``-th ``[[name]]`` (from 0); 1 when it was written in another form."""
-        header = re.compile(rf"\s*\[\[\s*{re.escape(name)}\s*\]\]\s*(#.*)?")
+        """The line of the ``index``-th ``[[name]]`` (from 0), or of ``[name]``; 1 when it was written in another form."""
+        header = re.compile(rf"\s*(\[\[|\[)\s*{re.escape(name)}\s*(\]\]|\])\s*(#.*)?")
         lines = [number for number, line in self._outside_strings() if header.fullmatch(line)]
         return lines[index] if index < len(lines) else 1
 

@@ -20,12 +20,13 @@ def guide(language: str) -> str:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_example_is_a_policy(language: str) -> None:
-    (example,) = re.findall(r"^```toml\n(.*?)^```", guide(language), re.MULTILINE | re.DOTALL)
-    policy = parse_policy(example, "policy-guide.md", SCHEMA)
+def test_the_examples_together_are_a_policy(language: str) -> None:
+    examples = re.findall(r"^```toml\n(.*?)^```", guide(language), re.MULTILINE | re.DOTALL)
+    policy = parse_policy("\n".join(examples), "policy-guide.md", SCHEMA)
     assert policy.thresholds
     assert policy.rules
     assert policy.explanations
+    assert policy.control_group
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -26,6 +26,9 @@ class ScorerMetrics:
         self.transactions = counter("transactions", "Transactions decided, by outcome", ["outcome"])
         for outcome in Outcome:
             self.transactions.labels(outcome.name)
+        self.withheld = counter("control_group", "Transactions let off to measure, by what was withheld", ["outcome"])
+        for outcome in list(Outcome)[1:]:
+            self.withheld.labels(outcome.name)
         self.latency = BatchHistogram(
             registry,
             "cardwatch_decision_latency_seconds",

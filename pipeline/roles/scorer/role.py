@@ -251,6 +251,8 @@ class Scorer:
             metrics.stages.observe(seconds, stage)
         for outcome, count in scored.outcomes.items():
             metrics.transactions.labels(outcome).inc(count)
+        for outcome, count in scored.withheld.items():
+            metrics.withheld.labels(outcome).inc(count)
         for rule, count in scored.rule_hits.items():
             metrics.rule_hits.labels(rule).inc(count)
         for reason in scored.refusals:
