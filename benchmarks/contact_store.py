@@ -5,8 +5,8 @@
 Starts a Redis of its own (``appendfsync always``, ``noeviction``). Three parts:
 
 - *memory*: contacts that wait for their hour, and contacts whose question is out, as the contact worker stores them: a
-  few hundred of each go through the worker itself; the others are these again with card, transaction, name and hashes
-  drawn anew. Counted is what the server's memory grew by, customers' directory apart. As the store fills, commits and
+  few hundred of each go through the worker itself; the others are these again, step by step, with card, transaction and
+  name drawn anew and the hashes that follow. Counted is what the server's memory grew by, customers' directory apart. As the store fills, commits and
   claims of one contact are timed on the server.
 - *waiting*: processor time of worker and server over some seconds with 5,000 open contacts and with none, in turns.
 - *lateness*: steps that come due at random moments among 5,000 open contacts, on a worker with nothing else to do.
@@ -17,7 +17,6 @@ import asyncio
 import json
 import random
 import re
-import secrets
 import statistics
 import sys
 import tempfile
@@ -39,6 +38,7 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.core.conversation import contact_id
+from pipeline.core.dossier import chained
 from pipeline.core.topics import Topic
 from pipeline.lab.bench.process import cpu_s
 from pipeline.ports import CallAccepted, Change
@@ -112,9 +112,13 @@ def worker(world: World, profile: str) -> ContactRole:
     return ContactRole(world.log, world.store, channels, world.clock, world_almanac(), chosen, metrics, dead_letter)
 
 
-async def models(store: Recorded, asked: bool) -> list[Change]:
-    """Changes as the worker writes them, the last of each contact with the dossier of all before it: with ``asked`` a
-    text message was sent and its answer is waited for, else the call waits for the morning."""
+Steps = tuple[Change, ...]
+"""The changes of one contact, in their order."""
+
+
+async def models(store: Recorded, asked: bool) -> list[Steps]:
+    """Changes as the worker writes them: with ``asked`` a text message was sent and its answer is waited for, else the
+    call waits for the morning."""
     drawn = random.Random(7)
     clock = SetClock(NOON if asked else NIGHT)
     channel = RecordingChannel()
@@ -129,11 +133,10 @@ async def models(store: Recorded, asked: bool) -> list[Change]:
     for number, (person, token) in enumerate(people.items()):
         await role.polled({0: [alert(drawn, number, person, token, clock.now())]})
     await role.work.idle()
-    last: dict[str, Change] = {}
+    found: dict[str, Steps] = {}
     for change in store.changes:
-        before = last.get(change.contact)
-        last[change.contact] = change._replace(dossier=[*(before.dossier if before else ()), *change.dossier])
-    return list(last.values())
+        found[change.contact] = (*found.get(change.contact, ()), change)
+    return list(found.values())
 
 
 class RecordingChannel(RecordingProvider):
@@ -143,27 +146,42 @@ class RecordingChannel(RecordingProvider):
         return CallAccepted(f"SM{random.getrandbits(128):032x}")
 
 
-_HASH = re.compile(rb"\b[0-9a-f]{64}\b")
-
-
-def another(model: Change, drawn: random.Random, due_ms: int) -> Change:
-    """``model`` with another card, transaction and name, and other hashes."""
-    (transaction,) = re.findall(rb'"alerts":\[\{"id":"([0-9a-f]{16})"', model.value)
-    new = {model.card.encode(): card(drawn).encode(), transaction: b"%016x" % drawn.getrandbits(64)}
+def another(model: Steps, drawn: random.Random, due_ms: int) -> Steps:
+    """``model`` with another card, transaction and name, and the hashes of its dossier made anew."""
+    first = model[0]
+    (transaction,) = re.findall(rb'"alerts":\[\{"id":"([0-9a-f]{16})"', first.value)
+    new = {first.card.encode(): card(drawn).encode(), transaction: b"%016x" % drawn.getrandbits(64)}
     token, alert_id = (value.decode() for value in new.values())
     name = contact_id(token, alert_id)
-    new[model.contact.encode()] = name.encode()
-    hashes: dict[bytes, bytes] = {}
+    new[first.contact.encode()] = name.encode()
+    steps, proof = [], name
 
     def renewed(text: bytes) -> bytes:
         for old, young in new.items():
             text = text.replace(old, young)
-        return _HASH.sub(lambda found: hashes.setdefault(found[0], secrets.token_hex(32).encode()), text)
+        return text
 
-    return model._replace(
-        contact=name, card=token, version=0, value=renewed(model.value), due_ms=due_ms, open=True, alerts=(alert_id,),
-        outbox=(), dossier=[renewed(entry) for entry in model.dossier],
-    )  # fmt: skip
+    for change in model:
+        dossier = []
+        for entry in change.dossier:
+            facts = json.loads(renewed(entry))
+            del facts["previous"], facts["hash"]
+            link = chained(proof, facts)
+            proof = link.hash
+            dossier.append(link.value)
+        value = re.sub(rb'"proof":"[0-9a-f]{64}"', b'"proof":"%s"' % proof.encode(), renewed(change.value))
+        steps.append(change._replace(
+            contact=name, card=token, value=value, due_ms=due_ms, open=True, alerts=(alert_id,) if change is first else (),
+            outbox=(), dossier=dossier,
+        ))  # fmt: skip
+    return tuple(steps)
+
+
+async def written(store: RedisContactStore, contacts: list[Steps], now_ms: int) -> None:
+    """Each step of all of them in one commit."""
+    for changes in zip(*contacts, strict=True):
+        committed = await store.commit(changes, now_ms, LEASE_MS, KEEP_MS)
+        assert committed.outcome == "stored"
 
 
 async def used(client: Redis) -> int:
@@ -176,15 +194,15 @@ async def server_us(client: Redis) -> tuple[int, float]:
     return int(found["calls"]), float(found["usec"])
 
 
-async def timed(client: Redis, store: RedisContactStore, made: list[Change]) -> dict[str, float]:
+async def timed(client: Redis, store: RedisContactStore, made: list[Steps]) -> dict[str, float]:
     """Microseconds of the server per commit of one contact, and per claim of one and its new schedule."""
     cost: dict[str, float] = {}
     start = await server_us(client)
-    for change in made:
-        await store.commit([change], 1, LEASE_MS, KEEP_MS)
+    for steps in made:
+        await written(store, [steps], 1)
     end = await server_us(client)
     cost["commit_us"] = (end[1] - start[1]) / (end[0] - start[0])
-    first = min(change.due_ms or 0 for change in made)
+    first = min(steps[0].due_ms or 0 for steps in made)
     for _ in made:
         assert len(await store.claim(first + 10**7, 10**8, 1)) == 1
     last = await server_us(client)
@@ -212,7 +230,7 @@ async def memory(client: Redis, contacts: int, asked: bool) -> dict[str, Any]:
             another(found[(done + k) % len(found)], drawn, now_ms + 10**8 + drawn.randrange(10**7))
             for k in range(number)
         ]
-        await store.commit(made, now_ms, LEASE_MS, KEEP_MS)
+        await written(store, made, now_ms)
         done += number
         if done == goal:
             each = (await used(client) - before) / done
@@ -225,11 +243,11 @@ async def memory(client: Redis, contacts: int, asked: bool) -> dict[str, Any]:
             )
             if done == contacts:
                 break
-            for change in more:
+            for change, *_ in more:
                 await client.delete(f"contact:conversation:{change.contact}")
                 await client.hdel("contact:open", change.card)
                 await client.zrem("contact:due", change.contact)
-    names = [f"contact:conversation:{change.contact}" for change in made]
+    names = [f"contact:conversation:{change.contact}" for change, *_ in made]
     conversation = statistics.mean([await client.memory_usage(name) or 0 for name in names])
     shares = {
         "conversation": conversation,
@@ -239,14 +257,14 @@ async def memory(client: Redis, contacts: int, asked: bool) -> dict[str, Any]:
     return {"asked": asked, "sizes": sizes, "shares": shares, "filled_s": time.perf_counter() - began}
 
 
-async def opened(store: RedisContactStore, changes: list[Change], number: int, due_ms: Any) -> None:
+async def opened(store: RedisContactStore, changes: list[Steps], number: int, due_ms: Any) -> None:
     drawn = random.Random(number)
     for start in range(0, number, PER_COMMIT):
         made = [
             another(changes[(start + k) % len(changes)], drawn, due_ms())
             for k in range(min(PER_COMMIT, number - start))
         ]
-        await store.commit(made, int(time.time() * 1000), LEASE_MS, KEEP_MS)
+        await written(store, made, int(time.time() * 1000))
 
 
 async def waiting(client: Redis, pid: int, seconds: float, pairs: int) -> dict[str, Any]:
@@ -295,7 +313,7 @@ async def lateness(client: Redis, seconds: float) -> dict[str, float]:
     moments = [start_ms + drawn.randrange(int(seconds * 1000)) for _ in range(steps)]
     made = []
     for k, moment in enumerate(moments):
-        change = another(changes[k % len(changes)], drawn, moment)
+        (change,) = another(changes[k % len(changes)], drawn, moment)
         value = re.sub(rb'"due_ms":\d+', b'"due_ms":%d' % moment, change.value)
         made.append(change._replace(value=value))
     await at_work.commit(made, start_ms, LEASE_MS, KEEP_MS)

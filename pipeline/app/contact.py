@@ -62,7 +62,7 @@ async def run_contact(stop: asyncio.Event, worker: int = 0) -> None:
         await redis.aclose()
         return
     await carriers.start()
-    kafka_worker = Worker(settings, DECISIONS, "contact", role)
+    kafka_worker = Worker(settings, DECISIONS, "contact", role, ahead=False)  # nearly all of them are approvals
 
     def refresh() -> None:
         metrics.lag.clear()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 VISIBLE = 2
 """Characters of an address that are shown, beside a mail's domain and a number's country."""
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 class Link(NamedTuple):
@@ -79,7 +80,7 @@ def masked_address(address: str) -> str:
 
 
 def _canonical(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return _encode(fields).encode()
 
 
 def _hash(previous: str, entry: Mapping[str, Any]) -> str:

@@ -186,7 +186,9 @@ def forbidden(row: Row, text: str, names: Iterable[str] = ()) -> str | None:
     """The first thing found in ``text`` that may not be there under ``row``; None if all is well. ``names``: a
     merchant's name, a card's last four: what they hold counts as no word or amount of ours."""
     shown = unicodedata.normalize("NFKC", text)
-    if any(unicodedata.category(character)[0] in "C" and character != "\n" for character in text):
+    if not text.isprintable() and any(
+        unicodedata.category(character)[0] in "C" and character != "\n" for character in text
+    ):
         return "an invisible character"
     if _holds_card_number(shown):
         return "a card number"

@@ -124,7 +124,7 @@ def test_a_tampered_entry_is_named(valkey: EmbeddedStore) -> None:
         two_years_ms = 63_072_000_000
         assert two_years_ms - 60_000 < await client.pttl(key) <= two_years_ms
         (entry,) = unpacked_entries((await client.lrange(key, -1, -1))[0], CONTACT)
-        changed = packed_entries([entry.replace(b'"word":"yes"', b'"word":"no"')], CONTACT)
+        changed = packed_entries([entry.replace(b'"word":"yes"', b'"word":"no"')], CONTACT, sealed=True)
         await client.lset(key, -1, changed[4:])  # behind its length
 
     there.on_redis(tamper)

@@ -83,12 +83,15 @@ class Scene:
 
 
 def play(
-    monkeypatch: pytest.MonkeyPatch, story: Callable[[Scene], Coroutine[Any, Any, None]], leaders: dict[int, int]
+    monkeypatch: pytest.MonkeyPatch,
+    story: Callable[[Scene], Coroutine[Any, Any, None]],
+    leaders: dict[int, int],
+    ahead: bool = True,
 ) -> None:
     async def scene() -> None:
         client = Client(leaders)
         monkeypatch.setattr(module, "AIOKafkaClient", lambda **_: client)
-        fetching = Fetching({}, TOPIC)
+        fetching = Fetching({}, TOPIC, ahead)
         await fetching.start()
         try:
             await story(Scene(client, fetching))
@@ -162,6 +165,27 @@ def test_a_fetch_gathers_while_a_poll_is_under_way_and_answers_at_once_while_non
         assert await waiting == {0: [1]}
 
     play(monkeypatch, story, {0: 1})
+
+
+def test_where_nothing_is_read_ahead_a_fetch_waits_for_the_poll_and_answers_the_first_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(scene: Scene) -> None:
+        scene.fetching.read(0, 0)
+        for offset in (0, 1):
+            waiting = asyncio.create_task(scene.arrived())
+            _, asked, request, reply = await scene.next_request()
+            assert asked == {0: offset}
+            assert (request._max_wait_ms, request._min_bytes) == (IDLE_MS, 1)
+            reply.set_result(answer((0, 0, batch(offset, 1))))
+            assert await waiting == {0: [offset]}
+            if offset:
+                scene.fetching.read(1, 0)  # even when a partition comes
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert scene.client.asked.empty()
+
+    play(monkeypatch, story, {0: 1, 1: 2}, ahead=False)
 
 
 def test_while_a_poll_takes_long_and_nothing_comes_fetches_become_rare(monkeypatch: pytest.MonkeyPatch) -> None:

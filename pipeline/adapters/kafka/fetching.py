@@ -6,6 +6,9 @@ size: **while a poll is being handled, the next fetch gathers** (the broker wait
 has come), **and while nothing is being handled, it answers the first record**. A consumer that fetches what is there
 when the last poll ends would wait a round trip more; one that takes each record at once would make polls of one.
 
+A role that leaves nearly every record alone is done with a poll before a fetch that gathers would be answered, and each
+record would only wait for that answer: for it nothing is read ahead, and every fetch answers the first record.
+
 One request is under way per broker. What is fetched and not yet taken is bounded: no request is sent while a poll's
 worth of records waits.
 """
@@ -54,12 +57,14 @@ class Fetching:
     """Reads some partitions of one topic, from offsets it is told.
 
     ``arguments``: how to reach the brokers (`connection.client_arguments`). ``outside`` is asked about an offset that
-    the broker says is not in its log; it ends the process, or returns when it is inside after all.
+    the broker says is not in its log; it ends the process, or returns when it is inside after all. ``ahead``: also while
+    a poll is being handled.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], topic: str) -> None:
+    def __init__(self, arguments: Mapping[str, Any], topic: str, ahead: bool = True) -> None:
         self._arguments = dict(arguments)
         self._topic = topic
+        self._ahead = ahead
         self._client: Any = None
         self._places: dict[int, _Place] = {}
         self._waiting = 0
@@ -118,6 +123,8 @@ class Fetching:
             return
         self._arrived.clear()
         self._eager = True
+        if not self._ahead:
+            self._wake()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._arrived.wait()
@@ -176,7 +183,7 @@ class Fetching:
         changed = self._changed[node]
         while True:
             changed.clear()
-            wanted = {} if self._waiting >= MAX_POLL_RECORDS else self._wanted(node)
+            wanted = self._wanted(node) if self._may_ask() else {}
             if not wanted:
                 await changed.wait()
                 continue
@@ -193,6 +200,9 @@ class Fetching:
                 continue
             if not await self._received(response, wanted):
                 await asyncio.sleep(RETRY_S)
+
+    def _may_ask(self) -> bool:
+        return self._waiting < MAX_POLL_RECORDS if self._ahead else self._eager
 
     def _wanted(self, node: int) -> dict[int, int]:
         return {number: place.next for number, place in self._places.items() if self._leader(number) == node}

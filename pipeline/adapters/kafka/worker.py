@@ -45,16 +45,17 @@ class FaustApp(faust.App):
 class Worker:
     """Runs ``role`` on its share of ``topic``'s partitions until `stop`.
 
-    ``name`` is the consumer group; `lag` and `loading` serve metrics and readiness.
+    ``name`` is the consumer group; ``ahead``: records are fetched while a poll is being handled (`fetching`); `lag` and
+    `loading` serve metrics and readiness.
     """
 
-    def __init__(self, settings: Settings, topic: Topic, name: str, role: PolledRole) -> None:
+    def __init__(self, settings: Settings, topic: Topic, name: str, role: PolledRole, ahead: bool = True) -> None:
         self.role = role
         self._settings = settings
         self._topic = settings.topic_prefix + topic.name
         self._group = f"{settings.topic_prefix}{name}"
         self._scratch = tempfile.TemporaryDirectory(prefix="cardwatch-")  # Faust insists on a directory
-        self._fetching = Fetching(client_arguments(settings), self._topic)
+        self._fetching = Fetching(client_arguments(settings), self._topic, ahead)
         self._app = self._build()
         self._watchdog = Watchdog()
         self._observer: asyncio.Task[None] | None = None

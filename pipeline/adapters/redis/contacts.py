@@ -221,7 +221,7 @@ def _head(change: Change) -> bytes:
 
 
 def _dossier(change: Change) -> bytes:
-    return packed_entries(change.dossier, change.contact)
+    return packed_entries(change.dossier, change.contact, sealed=not change.open)
 
 
 def _packed(change: Change) -> dict[str, object]:
