@@ -41,7 +41,8 @@ from pipeline.core.conversation import contact_id
 from pipeline.core.dossier import chained
 from pipeline.core.topics import Topic
 from pipeline.lab.bench.process import cpu_s
-from pipeline.ports import CallAccepted, Change
+from pipeline.ports_channels import CallAccepted
+from pipeline.ports_contact import Change
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels
 from pipeline.roles.contact.role import ContactRole

@@ -19,7 +19,8 @@ from pipeline.adapters.almanac import world_almanac
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import Answered
 from pipeline.core.topics import Topic
-from pipeline.ports import CallReport, Record, StoreDown
+from pipeline.ports import Record, StoreDown
+from pipeline.ports_channels import CallReport
 from pipeline.roles.contact.circuit import Guard, GuardedChannel, GuardedProvider
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels

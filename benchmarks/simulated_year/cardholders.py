@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from pipeline.core.conversation import Answered
-from pipeline.ports import CallOrder, CallReport, MessageOrder
+from pipeline.ports_channels import CallOrder, CallReport, MessageOrder
 from simulated_year.agenda import Agenda
 from simulated_year.carriers import Carrier, Order
 from simulated_year.evidence import Evidence, Said

@@ -7,7 +7,15 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown, MessageOrder
+from pipeline.ports_channels import (
+    CallAbsent,
+    CallAccepted,
+    CallOrder,
+    CallRefused,
+    CallReport,
+    CallUnknown,
+    MessageOrder,
+)
 from simulated_year.agenda import Agenda
 from simulated_year.evidence import QUESTION, Evidence, Handled
 

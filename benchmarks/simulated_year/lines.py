@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from pipeline.core.topics import Topic
-from pipeline.ports import Change, Committed, ContactStore, Kept, Move, Note, Outgoing, StoreDown
+from pipeline.ports import Outgoing, StoreDown
+from pipeline.ports_contact import Change, Committed, ContactStore, Kept, Move, Note
 from simulated_year.agenda import Agenda
 from simulated_year.evidence import Evidence, Told
 

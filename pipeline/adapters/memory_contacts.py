@@ -6,7 +6,7 @@ Each method runs without a pause in between, so each is as atomic as a Lua step.
 from collections.abc import AsyncIterator, Sequence
 
 from pipeline.core.contact_policy import URGENCY
-from pipeline.ports import (
+from pipeline.ports_contact import (
     Asked,
     Change,
     Committed,
@@ -19,6 +19,7 @@ from pipeline.ports import (
     OutboxEntry,
     ReadUpTo,
     Seen,
+    Strays,
     Swept,
     card_note,
 )
@@ -182,6 +183,11 @@ class MemoryContactStore:
                 dropped += 1
         after = cursor + len(looked_at) - dropped
         return Swept(after if after < len(self.open) else 0, scheduled, dropped)
+
+    async def strays(self, cursor: int, limit: int) -> Strays:
+        looked_at = list(self.kept)[cursor : cursor + limit]
+        found = [contact for contact in looked_at if self.given[contact] is not None and contact not in self.due]
+        return Strays(cursor + limit if cursor + limit < len(self.kept) else 0, found)
 
     async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
         ripe = sorted((at, name) for name, at in self.outbox_due.items() if at <= now_ms)[:limit]

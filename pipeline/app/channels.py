@@ -22,7 +22,8 @@ from pipeline.adapters.channels.wechat import WeChatChannel
 from pipeline.adapters.http.callbacks import Routes
 from pipeline.adapters.http.twilio_callbacks import Account, TwilioCallbacks
 from pipeline.core.twilio import CallbackUrls
-from pipeline.ports import CallOrder, CallReport, Clock, MessageChannel, Provider, SentMessages, StoreDown
+from pipeline.ports import Clock, StoreDown
+from pipeline.ports_channels import CallOrder, CallReport, MessageChannel, Provider, SentMessages
 from pipeline.roles.contact.circuit import Circuit, Guard, GuardedChannel, GuardedProvider
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels

@@ -31,7 +31,8 @@ from pipeline.core.topics import (
     DECISIONS,
     Topic,
 )
-from pipeline.ports import ContactStore, Record, StoreDown
+from pipeline.ports import Record, StoreDown
+from pipeline.ports_contact import ContactStore
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.request_reader import STORE_RETRY_S, DeadLetters
 from pipeline.roles.contact.role import ContactRole

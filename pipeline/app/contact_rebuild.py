@@ -17,8 +17,9 @@ from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.adapters.redis.rights import RIGHTS
 from pipeline.app.contact_reports import ExplainSettings, NotAnswered
 from pipeline.core.conversation import OPEN
-from pipeline.core.topics import CONTACTS, CUSTOMER_EVENTS, CUSTOMERS, Topic
-from pipeline.ports import ContactStore, Record, StoreDown
+from pipeline.core.topics import CONTACT_REQUESTS, CONTACTS, CUSTOMER_EVENTS, CUSTOMERS, Topic
+from pipeline.ports import Record, StoreDown
+from pipeline.ports_contact import ContactStore
 from pipeline.roles.contact.ledger import LATEST_MS, TOLD_BY, Ledger, Progress, read_everything, read_whole
 from pipeline.roles.contact.outbox import HEADER_RECORD_ID
 from pipeline.roles.contact.profile import read_profile
@@ -28,8 +29,8 @@ from pipeline.roles.contact.reconcile import Difference, differences, repair
 from pipeline.settings import Settings
 
 DAY_MS = 86_400_000
-WHOLE = (CUSTOMERS, CUSTOMER_EVENTS, CONTACTS)
-"""Read from their beginnings: the directory, and what customers said for good."""
+WHOLE = (CUSTOMERS, CUSTOMER_EVENTS, CONTACT_REQUESTS, CONTACTS)
+"""Read from their beginnings: the directory, and what customers said for good, what is to be told on a later day."""
 
 
 class NotEmpty(Exception):
@@ -45,7 +46,8 @@ class Rebuilt(NamedTuple):
 
     def figures(self) -> dict[str, int]:
         """By name, in the order of their telling."""
-        states = Counter(one.conversation.state for one in self.found.conversations)
+        # what only remembers where a request is told besides is no contact of its own
+        states = Counter(one.conversation.state for one in self.found.conversations if not one.conversation.into)
         told: dict[str, int] = {
             "customers": len(self.ledger.customers),
             **{str(state): states[state] for state in sorted(OPEN)},
@@ -55,6 +57,9 @@ class Rebuilt(NamedTuple):
             "records_to_publish": sum(len(one.change.outbox) for one in self.found.conversations),
             "decisions_to_take_in": self.found.again,
             "decisions_in_doubt": self.found.doubtful,
+            "requests_to_take_in": self.found.requests,
+            "requests_in_doubt": self.found.requests_doubtful,
+            "requests_lost": self.found.lost,
             "unclear": self.found.unclear,
             "nameless": self.found.nameless,
             "unreadable": self.ledger.unreadable,
@@ -78,7 +83,7 @@ async def rebuild(
     settings: ExplainSettings, days: int, dry_run: bool, into_nonempty: bool, progress: Progress
 ) -> Rebuilt:
     """Raises NotAnswered, `NotEmpty`, BrokerDown and ProfileError."""
-    plan = read_profile(settings.config_dir, settings.contact_profile, world_almanac()).plans.asking
+    plans = read_profile(settings.config_dir, settings.contact_profile, world_almanac()).plans
     now_ms = _now_ms()
     async with _store(settings) as store:
         writer = Writer(store, now_ms)
@@ -87,7 +92,7 @@ async def rebuild(
                 "the contact store is not empty: with --into-nonempty, what it has stays and the rest is added"
             )
         ledger = await _read(settings, now_ms - days * DAY_MS, progress)
-        found = restored(ledger, plan, now_ms)
+        found = restored(ledger, plans, now_ms)
         return Rebuilt(ledger, found, None if dry_run else await writer.write(ledger, found))
 
 
@@ -158,16 +163,16 @@ class Compared(NamedTuple):
 
 async def reconcile(settings: ExplainSettings, days: int, mend: bool, progress: Progress) -> Compared:
     """Raises NotAnswered, BrokerDown and ProfileError."""
-    plan = read_profile(settings.config_dir, settings.contact_profile, world_almanac()).plans.asking
+    plans = read_profile(settings.config_dir, settings.contact_profile, world_almanac()).plans
     async with _store(settings) as store:
         ledger = await _read(settings, _now_ms() - days * DAY_MS, progress)
-        found = await differences(ledger, store, plan, _now_ms())
+        found = await differences(ledger, store, plans, _now_ms())
         if not mend:
             return Compared(found, None)
         log = KafkaLog(settings)
         await log.start()
         try:
-            return Compared(found, await repair(found, ledger, store, log, plan, _now_ms()))
+            return Compared(found, await repair(found, ledger, store, log, plans, _now_ms()))
         finally:
             await log.stop()
 

@@ -23,7 +23,8 @@ from pipeline.core.plan import Plan
 from pipeline.core.texts import preview_lines
 from pipeline.core.verdict import Asked
 from pipeline.core.words import Words, parse_words
-from pipeline.ports import ContactStore, Reach, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_contact import ContactStore, Reach
 from pipeline.roles.contact.digests import Digests
 from pipeline.roles.contact.directory import renewal
 from pipeline.roles.contact.permission import Permission

@@ -58,6 +58,12 @@ def after(note: bytes, conversation: Conversation, now_ms: int) -> bytes:
     return _encoder.encode(entries) if entries else b""
 
 
+def both(some: bytes, more: bytes) -> bytes:
+    """All that stands on either note; of a conversation on both, as it stands on the first."""
+    entries = {each.contact: each for note in (more, some) for each in read_agenda(note)}
+    return _encoder.encode(sorted(entries.values(), key=lambda each: each.place)[:MOST])
+
+
 def kept_for(conversation: Conversation) -> bool:
     """Whether conversations like this one have an agenda."""
     return conversation.tells and conversation.class_ != CALL_CLASS

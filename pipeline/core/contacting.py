@@ -129,7 +129,8 @@ def _with_what_is_needed_again(told: ContactStep, scene: Scene) -> ContactStep:
         case "sending":
             sent = attempts[-1]
             to = None if sent.address is None else sent.address[:TELLS_APART]
-            return replace(told, covers=list(sent.covers), rung=scene.after.rung, to=to, sender=sent.sender)
+            climbed = {"rung": scene.after.rung, "order": list(scene.after.order)}
+            return replace(told, covers=list(sent.covers), to=to, sender=sent.sender, **climbed)
         case "accepted" | "delivered":
             return replace(told, call=getattr(event, "call", None))
         case "answered":

@@ -1,4 +1,5 @@
-"""What other systems are told: one event for each step of a contact and for each change of a customer's tags.
+"""What other systems are told: one event for each step of a contact, for each change of a customer's tags, and when a
+customer is to be erased.
 
 An event's id is derived from the record alone, so the same record read again is recognisably the same event. What leaves
 the house is less than what the topics hold: no scores, free text masked, and nothing at all of a record whose
@@ -14,10 +15,11 @@ from typing import Literal, NamedTuple, get_args
 import msgspec
 
 from pipeline.core.masking import holds_card_number, mask
+from pipeline.core.moments import rfc3339
 from pipeline.core.records import ContactStep, CustomerState
 from pipeline.core.topics import CONTACTS, CUSTOMER_STATE, Record, Topic
 
-EventType = Literal["contact.step", "contact.complaint", "customer.tags"]
+EventType = Literal["contact.step", "contact.complaint", "customer.tags", "customer.erased"]
 Unusable = Literal["not_a_contact_step", "not_a_customer_state", "holds_card_number", "holds_phone_number"]
 UNUSABLE: tuple[Unusable, ...] = get_args(Unusable)
 _TELEPHONE = re.compile(r"\+[0-9]{7,15}")
@@ -35,6 +37,13 @@ class CustomerTags(msgspec.Struct, omit_defaults=True, kw_only=True):
     as_of: str
 
 
+class CustomerErased(msgspec.Struct, kw_only=True):
+    """What is told when the record of ``customer-state`` is erased: that what is known of this customer is to go."""
+
+    customer: str
+    as_of: str
+
+
 class CrmEvent(NamedTuple):
     """One thing another system is told. ``customer``: whose order of events must be kept; ``time``: RFC 3339."""
 
@@ -42,7 +51,7 @@ class CrmEvent(NamedTuple):
     type: EventType
     customer: str | None
     time: str
-    data: ContactStep | CustomerTags
+    data: ContactStep | CustomerTags | CustomerErased
 
 
 class NotForOthers(ValueError):
@@ -77,10 +86,11 @@ def read_step(record: Record) -> CrmEvent:
     return CrmEvent(name, told, step.customer, step.time, step)
 
 
-def read_state(record: Record) -> CrmEvent | None:
-    """The event of a record of ``customer-state``; None where it erases the customer. Raises NotForOthers."""
+def read_state(record: Record) -> CrmEvent:
+    """The event of a record of ``customer-state``; a null record erases the customer its key names. Raises
+    NotForOthers."""
     if record.value is None:
-        return None
+        return _erased(record)
     try:
         state = _states.decode(record.value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -98,7 +108,20 @@ def read_state(record: Record) -> CrmEvent | None:
     return CrmEvent(name, "customer.tags", state.customer, state.as_of, told)
 
 
-READERS: dict[Topic, Callable[[Record], CrmEvent | None]] = {CONTACTS: read_step, CUSTOMER_STATE: read_state}
+def _erased(record: Record) -> CrmEvent:
+    try:
+        customer = (record.key or b"").decode()
+    except UnicodeDecodeError:
+        customer = ""
+    if not customer:
+        raise NotForOthers("not_a_customer_state", "customer", "a null record must have the customer as its key")
+    _refuse_numbers(customer=customer)
+    time = rfc3339(record.timestamp / 1000)
+    name = f"{customer}:erased:{_digest(time.encode())}"
+    return CrmEvent(name, "customer.erased", customer, time, CustomerErased(customer=customer, as_of=time))
+
+
+READERS: dict[Topic, Callable[[Record], CrmEvent]] = {CONTACTS: read_step, CUSTOMER_STATE: read_state}
 
 
 def _is_moment(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from pipeline.core.crm_event import CrmEvent, CustomerTags
+from pipeline.core.crm_event import CrmEvent, CustomerErased, CustomerTags
 from pipeline.core.crm_words import ANSWERS, CHANNELS, STEPS, Language, word
 from pipeline.core.records import ContactStep
 
@@ -47,6 +47,8 @@ class Rule(NamedTuple):
         data = event.data
         if isinstance(data, CustomerTags):
             return self.source == "customer"
+        if isinstance(data, CustomerErased):
+            return False  # rows about customers are the bank's own: it deletes them where they are
         if self.source != "contact" or (self.steps and data.step not in self.steps):
             return False
         return not self.answers or data.answer in self.answers

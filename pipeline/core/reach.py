@@ -6,7 +6,7 @@ first did not reach. Whom one way reached last is counted apart: how that way re
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pipeline.core.contact_hours import DAY_MS, Place, local_hour
 from pipeline.core.conversation import Answered, Conversation, Ended, Event, Silent
@@ -91,6 +91,14 @@ def outcome(conversation: Conversation, event: Event) -> bool | None:
         case Silent(attempt=attempt) if attempt == conversation.attempt:
             return False
     return None  # a provider that refuses says nothing about the customer
+
+
+def came_to(event: Answered | Ended, channel: str) -> Literal["effective", "missed"] | None:
+    """What the end of an attempt is remembered as: somebody was spoken to, or nobody took the call. None: that a message
+    ended without an answer says nothing."""
+    if isinstance(event, Answered) or event.reason in SPOKEN:
+        return "effective"
+    return "missed" if channel == "voice" else None
 
 
 def period_of(moment_ms: int) -> int:

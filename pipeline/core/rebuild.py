@@ -2,64 +2,44 @@
 
 The theory. A record's id names the conversation, its version and the record's place among the effects of one
 transition. The machine of `verification` is the only one who makes such records, so the records of a transition are put
-together again, the events that may have left them are tried in turn (`rebuild_events`), and the first whose effects are
-those found is what happened: the conversation is advanced by it. Where today's plan would have led elsewhere (a ladder
-that became shorter), the records are right, not the plan. Where a transition is missing altogether, what it must have
+together again, the events that may have left them are tried in turn (`rebuild_events`, `rebuild_telling`), and the first
+whose effects are those found is what happened: the conversation is advanced by it. Where today's plan would have led
+elsewhere (a ladder that became shorter), the records are right, not the plan (`rebuild_machines`). Where a transition is missing altogether, what it must have
 led to is presumed; where nothing fits, the last record says in which state the conversation is.
 
 So any records make some conversation, and the records of a whole one make the very conversation it was, but for: how
 often its provider was asked about the present attempt (``asks``) and the next time that followed from it, because a
 question to a provider that changes nothing leaves no record; its dossier's hash; the digests of its addresses, of which
-records tell two digits.
+records tell two digits; under whom the present attempt counts for what is learned.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, get_args
 
 from msgspec.structs import replace
 
+from pipeline.core import rebuild_telling
 from pipeline.core.contact_facts import moment_ms
 from pipeline.core.contacting import Effect
 from pipeline.core.conversation import (
     CHANNELS,
     OPEN,
-    Absent,
     Alert,
-    Answered,
     Attempt,
-    Barred,
     Claimed,
     Conversation,
-    Ended,
     Event,
     Raised,
-    Refused,
-    Reversed,
-    Silent,
     State,
-    StillRinging,
-    Unasked,
 )
+from pipeline.core.matters import Requested
 from pipeline.core.plan import Plan
-from pipeline.core.rebuild_events import LOST, Found, Published
+from pipeline.core.rebuild_events import LOST, Found, Known, Published
+from pipeline.core.rebuild_machines import WAYS
 from pipeline.core.records import Answer, CardCommand, ContactStep, Label
-from pipeline.core.verification import Advanced, advance, made
-from pipeline.core.verification_table import Symbol
+from pipeline.core.verification import Advanced
 
-_NO_ANSWER: tuple[Symbol, ...] = ("retry", "next_rung", "gave_up", "silence_releases", "silence_keeps", "unclear")
-BY_PLAN: Mapping[type, tuple[Symbol, ...]] = {
-    Claimed: ("claim", "capped"),
-    Barred: _NO_ANSWER,
-    Reversed: ("all_reversed",),
-    Ended: _NO_ANSWER,
-    Silent: _NO_ANSWER,
-    Refused: _NO_ANSWER,
-    Absent: ("absent", "asks_over", *_NO_ANSWER),
-    Unasked: ("unasked", "asks_over", *_NO_ANSWER),
-    StillRinging: ("still_ringing", "asks_over"),
-}
-"""What an event may have meant under another plan, or when its provider had been asked more or less often."""
 PRESUMED: Mapping[str, State] = {
     "deferred": "planned",
     "sending": "planned",
@@ -71,6 +51,7 @@ PRESUMED: Mapping[str, State] = {
     "expired": "escalated",
 }
 """The state in which a step is made, where the records before it do not say so."""
+PRESUMED_TELLING: Mapping[str, State] = {**PRESUMED, "completed": "ringing", "expired": "planned"}
 LEADS_TO: Mapping[str, State] = {
     "planned": "planned",
     "deferred": "planned",
@@ -130,18 +111,16 @@ class Retold(NamedTuple):
     unclear: int
 
 
-def retold(
-    beginning: Conversation, transitions: Sequence[Transition], alerts: Mapping[str, Alert], plan: Plan
-) -> Retold:
-    """The conversation that ``beginning`` (no alert yet) became. ``alerts``: those its decisions tell of, by id."""
+def retold(beginning: Conversation, transitions: Sequence[Transition], known: Known, plan: Plan) -> Retold:
+    """The conversation that ``beginning`` (no alert, no matter yet) became."""
     conversation, remade, unclear, version, at_ms = beginning, list[Remade](), 0, 0, 0
     for version, told in sorted(transitions, key=lambda transition: transition.version):
         left, first = dict(sorted(told.items())), 0
         at_ms = max([at_ms, *(each.at_ms for each in told.values())])
         while left:
-            one = _remade(conversation, version, left, first, alerts, plan)
+            one = _remade(conversation, version, left, first, known, plan)
             if one is None:
-                conversation = _as_told(conversation, left, alerts)
+                conversation = _as_told(conversation, left, known)
                 unclear += 1
                 break
             remade.append(one)
@@ -155,52 +134,33 @@ def _remade(
     version: int,
     left: Mapping[int, Told],
     first: int,
-    alerts: Mapping[str, Alert],
+    known: Known,
     plan: Plan,
 ) -> Remade | None:
     """The first of the events that may have been whose effects, from the place ``first`` on, are the records left."""
     earliest = next(iter(left.values()))
     records = [told.record for told in left.values()]
     beginnings = [conversation]
-    if (presumed := _presumed(conversation, earliest.record, alerts)) != conversation:
+    if (presumed := _presumed(conversation, earliest.record, known)) != conversation:
         beginnings.append(presumed)
-    found = [Found(records, before, alerts, plan, earliest.at_ms) for before in beginnings]
-    for strictness, ways in product(STRICTNESS, (_advanced, _otherwise)):
+    found = [Found(records, before, known, plan, earliest.at_ms) for before in beginnings]
+    for strictness, way in product(STRICTNESS, WAYS):
         for each in found:
-            for event in each.events():
-                for advanced in ways(each.before, event, earliest.at_ms, plan):
+            for event in rebuild_telling.events(each) if each.before.tells else each.events():
+                for advanced in way(each.before, event, earliest.at_ms, plan):
                     if _fits(event, advanced, left, first, strictness):
                         after = _corrected(advanced.conversation, event, left, first + len(advanced.effects))
                         return Remade(version, first, earliest.at_ms, event, each.before, after, advanced.effects)
     return None
 
 
-def _advanced(before: Conversation, event: Event, at_ms: int, plan: Plan) -> Iterator[Advanced]:
-    if _possible(before, event):
-        yield advance(before, event, at_ms, plan)
-
-
-def _otherwise(before: Conversation, event: Event, at_ms: int, plan: Plan) -> Iterator[Advanced]:
-    symbols = BY_PLAN.get(type(event), ())
-    if isinstance(event, Answered) and event.word in ("yes", "later"):
-        symbols = ("yes", "yes_told") if event.word == "yes" else ("later", "other")
-    if _possible(before, event):
-        yield from (made(before, event, symbol, at_ms, plan) for symbol in symbols)
-
-
-def _possible(before: Conversation, event: Event) -> bool:
-    """Whether there is what ``event`` speaks of: an alert, its attempt."""
-    attempt = getattr(event, "attempt", None)
-    return (isinstance(event, Raised) or bool(before.alerts)) and (attempt is None or 1 <= attempt <= before.attempt)
-
-
 def _fits(event: Event, advanced: Advanced, left: Mapping[int, Told], first: int, strictness: Strictness) -> bool:
     """Whether every record left is one of the effects. Alerts are taken in several at a time, the first attempt with
-    them: behind one of theirs there may be more."""
+    them or with a notice: behind one of theirs there may be more."""
     effects = advanced.effects
     end = first + len(effects)
     here = [number for number in left if number < end]
-    if advanced.refused or not here or (len(here) < len(left) and not isinstance(event, Raised)):
+    if advanced.refused or not here or (len(here) < len(left) and not isinstance(event, Raised | Requested)):
         return False
     lacking = any(
         isinstance(effect, ContactStep) and number not in left for number, effect in enumerate(effects, first)
@@ -245,21 +205,25 @@ def _due(steps: Sequence[ContactStep], otherwise: int | None) -> int | None:
     return otherwise if named is None else named
 
 
-def _presumed(conversation: Conversation, record: Published, alerts: Mapping[str, Alert]) -> Conversation:
-    """The conversation as it must have been for ``record`` to be made: with the alerts and attempts it speaks of."""
-    known = {alert.id for alert in conversation.alerts}
-    missing = [alerts.get(name, Alert(id=name)) for name in _speaks_of(record) if name not in known]
-    assumed = replace(conversation, alerts=(*conversation.alerts, *missing))
-    if not isinstance(record, ContactStep) or not assumed.alerts:
+def _presumed(conversation: Conversation, record: Published, known: Known) -> Conversation:
+    """The conversation as it must have been for ``record`` to be made: with the alerts or matters and the attempts it
+    speaks of."""
+    if conversation.tells:
+        assumed, states = rebuild_telling.with_matters(conversation, record, known.matters), PRESUMED_TELLING
+    else:
+        there = {alert.id for alert in conversation.alerts}
+        missing = [known.alerts.get(name, Alert(id=name)) for name in _speaks_of(record) if name not in there]
+        assumed, states = replace(conversation, alerts=(*conversation.alerts, *missing)), PRESUMED
+    if not isinstance(record, ContactStep) or not (assumed.alerts or assumed.matters):
         return assumed
     wanted = min(record.attempt or assumed.attempt, MOST_ATTEMPTS)
     again = record.step == "sending" and wanted == assumed.attempt
     if record.step == "sending" and not again:
         wanted -= 1
     channel = next((name for name in CHANNELS if name == record.channel), CHANNELS[0])
-    lost = Attempt(covers=assumed.unsettled, channel=channel, address=LOST)
+    lost = Attempt(covers=rebuild_telling.covering(assumed), channel=channel, address=LOST)
     attempts = (*assumed.attempts, *[lost] * (wanted - assumed.attempt))
-    state = "sending" if again else PRESUMED.get(record.step, assumed.state)
+    state = "sending" if again else states.get(record.step, assumed.state)
     return replace(assumed, attempts=attempts, state=state)
 
 
@@ -277,14 +241,16 @@ def _speaks_of(record: Published) -> Sequence[str]:
     return ()
 
 
-def _as_told(conversation: Conversation, left: Mapping[int, Told], alerts: Mapping[str, Alert]) -> Conversation:
+def _as_told(conversation: Conversation, left: Mapping[int, Told], known: Known) -> Conversation:
     """The state that the last step says. Where there is none, only a command or a label, people are to look."""
     steps = [told.record for told in left.values() if isinstance(told.record, ContactStep)]
     at_ms = max(told.at_ms for told in left.values())
     for told in left.values():
-        conversation = _presumed(conversation, told.record, alerts)
+        conversation = _presumed(conversation, told.record, known)
     state: State = "escalated"
-    if steps and steps[-1].step == "completed":
+    if steps and steps[-1].step == "completed" and conversation.tells:
+        state = "completed"
+    elif steps and steps[-1].step == "completed":
         state = next((name for name in get_args(State) if name == steps[-1].reason), "released")
     elif steps:
         state = LEADS_TO.get(steps[-1].step, conversation.state)

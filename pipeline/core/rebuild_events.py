@@ -6,6 +6,8 @@ events that leave the same records make the same of a conversation, but for what
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
+from types import MappingProxyType
+from typing import NamedTuple
 
 from pipeline.core.contact_facts import moment_ms
 from pipeline.core.conversation import (
@@ -31,6 +33,7 @@ from pipeline.core.conversation import (
     TimedOut,
     Unasked,
 )
+from pipeline.core.matters import Matter
 from pipeline.core.plan import Plan
 from pipeline.core.records import Answer, AnswerWord, Assurance, CardCommand, ContactStep, Label
 
@@ -43,15 +46,22 @@ ASSURANCES: Mapping[str | None, tuple[Assurance, ...]] = {"voice": ("voice", "ag
 """By channel, where a record does not say how surely the customer answered."""
 
 
+class Known(NamedTuple):
+    """What other topics than `contacts` tell of what a conversation is about. ``alerts``: those of the card, by id;
+    ``matters``: what may be told in it by name, in the words that came one after the other, those it began with first."""
+
+    alerts: Mapping[str, Alert] = MappingProxyType({})
+    matters: Mapping[str, Sequence[Matter]] = MappingProxyType({})
+
+
 class Found:
     """A transition's records from some place on, in their order, and what is known beside them."""
 
-    def __init__(
-        self, told: Sequence[Published], before: Conversation, alerts: Mapping[str, Alert], plan: Plan, at_ms: int
-    ) -> None:
+    def __init__(self, told: Sequence[Published], before: Conversation, known: Known, plan: Plan, at_ms: int) -> None:
         self.told = told
         self.before = before
-        self.alerts = alerts
+        self.alerts = known.alerts
+        self.matters = known.matters
         self.plan = plan
         self.at_ms = at_ms
 
@@ -137,25 +147,25 @@ def _sending(found: Found, step: ContactStep) -> Iterator[Event]:
     alike = [number for number, rung in enumerate(ladder) if rung.channel == step.channel]
     here = found.before.rung
     rungs = [step.rung] if step.rung is not None else [number for number in alike if number >= here] + alike + [here]
-    yield Claimed(max(0, rungs[0]), step.to, step.sender)
+    yield Claimed(max(0, rungs[0]), step.to, step.sender, tuple(number for number in step.order if number >= 0))
 
 
 def _accepted(found: Found, step: ContactStep) -> Iterator[Event]:
-    number, call = _attempt(found, step), step.call or LOST
+    number, call = of_attempt(found, step), step.call or LOST
     yield Delivered(number, call) if found.step("delivered") else Placed(number, call)
 
 
 def _delivered(found: Found, step: ContactStep) -> Iterator[Event]:
     known = found.before.attempts[-1].call if found.before.attempts else None
-    yield Delivered(_attempt(found, step), step.call or known or LOST)
+    yield Delivered(of_attempt(found, step), step.call or known or LOST)
 
 
 def _unknown(found: Found, step: ContactStep) -> Iterator[Event]:
-    yield from (TimedOut(_attempt(found, step)), Unasked(_attempt(found, step)))
+    yield from (TimedOut(of_attempt(found, step)), Unasked(of_attempt(found, step)))
 
 
 def _failed(found: Found, step: ContactStep) -> Iterator[Event]:
-    number, reason = _attempt(found, step), step.reason or "failed"
+    number, reason = of_attempt(found, step), step.reason or "failed"
     if reason in REFUSALS:
         if reason == "lost":
             yield from (Absent(number), Unasked(number))
@@ -194,7 +204,8 @@ def _expired(found: Found, step: ContactStep) -> Iterator[Event]:
     yield from (HandOverEnded(), Barred("no_answer", no_way=True))
 
 
-def _attempt(found: Found, step: ContactStep) -> int:
+def of_attempt(found: Found, step: ContactStep) -> int:
+    """The attempt a record is about."""
     return step.attempt or found.before.attempt
 
 

@@ -107,8 +107,9 @@ class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     transaction id}, {"request": id} or {"statement": id}; ``call_back_by``: until when the customer was promised a call by
     a person; ``due``: when somebody must look at the conversation next. The fields from ``covers`` on let a lost store be
     told again: the alerts an attempt asks about (with an answer: those that were shown), its place on the ladder, the
-    beginning of its address's digest (it tells a customer's own addresses apart and says nothing else), as whom, the
-    provider's name for it, how surely it was answered by the customer."""
+    order in which this is climbed if it is not the plan's own, the beginning of its address's digest (it tells a customer's own addresses apart and says nothing else), as whom, the
+    provider's name for it, how surely it was answered by the customer; of what is only told, the channel that this
+    customer prefers."""
 
     contact: str
     subject: dict[str, str]
@@ -129,6 +130,8 @@ class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     sender: str = ""
     call: str | None = None
     assurance: Assurance | None = None
+    order: list[int] = []
+    prefers: str | None = None
 
 
 class CustomerState(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -19,7 +19,7 @@ from pipeline.core.records import ContactRequest
 from pipeline.core.texts_facts import KINDS, MONEY, TextRefused, plain_facts
 from pipeline.core.texts_rules import RULES
 
-PATIENCE_S: Mapping[str, float] = {
+PATIENCE_S: Mapping[ContactClass, float] = {
     "fraud": 86_400.0,
     "service": 86_400.0,
     "reminder": 86_400.0,
@@ -86,11 +86,7 @@ def wanted(request: ContactRequest, now_ms: int, said_ms: int, plans: Plans) -> 
     """What is to be told. Raises BadRequest; of one that expired (field ``expires_at``) see `expired`."""
     if not request.customer:
         raise BadRequest("customer", "no customer is named")
-    from_ms = _moment("not_before", request.not_before) or 0
-    start_ms = max(said_ms, from_ms)
-    until_ms = _moment("expires_at", request.expires_at)
-    if until_ms is None:
-        until_ms = start_ms + round(PATIENCE_S[request.class_] * 1000)
+    from_ms, until_ms = worth_ms(request, said_ms)
     if until_ms <= now_ms or until_ms <= from_ms:
         raise BadRequest("expires_at", "the request has expired, or does so before it may be told")
     if request.template not in TEMPLATES[request.class_]:
@@ -110,6 +106,15 @@ def wanted(request: ContactRequest, now_ms: int, said_ms: int, plans: Plans) -> 
         said_ms=said_ms,
     )
     return Wanted(request.customer, request.class_, matter, channels)
+
+
+def worth_ms(request: ContactRequest, said_ms: int) -> tuple[int, int]:
+    """From when and until when it is worth telling. Raises BadRequest."""
+    from_ms = _moment("not_before", request.not_before) or 0
+    until_ms = _moment("expires_at", request.expires_at)
+    if until_ms is None:
+        until_ms = max(said_ms, from_ms) + round(PATIENCE_S[request.class_] * 1000)
+    return from_ms, until_ms
 
 
 def expired(request: ContactRequest, now_ms: int) -> bool:

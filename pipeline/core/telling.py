@@ -16,6 +16,7 @@ certain time.
 
 from msgspec.structs import replace
 
+from pipeline.core.climbing import again, onward
 from pipeline.core.contacting import Scene, carried_out
 from pipeline.core.conversation import (
     OPEN,
@@ -52,7 +53,12 @@ SETTLES = frozenset({"yes", "no", "already_paid", "promise"})
 
 def advance(conversation: Conversation, event: Event, now_ms: int, plan: Plan) -> Advanced:
     """What ``event`` makes of ``conversation``. A refused event gives back the conversation itself."""
-    symbol = meaning(conversation, event, plan)
+    return made(conversation, event, meaning(conversation, event, plan), now_ms, plan)
+
+
+def made(conversation: Conversation, event: Event, symbol: TellingSymbol, now_ms: int, plan: Plan) -> Advanced:
+    """As `advance`, of an event that is known to have meant ``symbol``: under another plan it may mean something else
+    today."""
     row = TELLING.get(conversation.state, {}).get(symbol)
     if row is None:
         return Advanced(conversation, (), symbol)
@@ -106,17 +112,19 @@ def _meaning_of_report(conversation: Conversation, event: Report, plan: Plan) ->
         case Delivered():
             return "delivered" if answer_wanted else "told"
         case Silent():
-            return _again(conversation, plan) if answer_wanted else "taken"
+            return again(conversation, plan, _end(plan)) if answer_wanted else "taken"
         case Refused(permanent=permanent, away=away):
-            return _onward(conversation, plan, _end(plan)) if permanent or away else _again(conversation, plan)
+            return (
+                onward(conversation, plan, _end(plan)) if permanent or away else again(conversation, plan, _end(plan))
+            )
         case Ended(reason=reason):
             if reason in NEXT_CHANNEL:
-                return _onward(conversation, plan, "left_message" if reason == "voicemail" else _end(plan))
-            return _again(conversation, plan) if reason in RETRIED else "heard"
+                return onward(conversation, plan, "left_message" if reason == "voicemail" else _end(plan))
+            return again(conversation, plan, _end(plan)) if reason in RETRIED else "heard"
         case Absent() if conversation.state == "ringing":
-            return _again(conversation, plan)
+            return again(conversation, plan, _end(plan))
         case Unasked() if conversation.by_message:
-            return _onward(conversation, plan, _end(plan))
+            return onward(conversation, plan, _end(plan))
     if conversation.asks + 1 >= plan.asks:
         return "asks_over"
     if isinstance(event, StillRinging):
@@ -161,16 +169,6 @@ def _meaning_of_answer(conversation: Conversation, answer: Answered, plan: Plan)
         if answer.word == "wrong_person":
             return "wrong_person"
     return "heard_of"
-
-
-def _again(conversation: Conversation, plan: Plan) -> TellingSymbol:
-    if conversation.tries < plan.rung(conversation.rung, conversation.order).tries:
-        return "retry"
-    return _onward(conversation, plan, _end(plan))
-
-
-def _onward(conversation: Conversation, plan: Plan, at_the_end: TellingSymbol) -> TellingSymbol:
-    return "next_rung" if conversation.rung + 1 < len(plan.ladder) else at_the_end
 
 
 def _end(plan: Plan) -> TellingSymbol:

@@ -1,6 +1,8 @@
 """What the names in the telling table mean: one step on the contacts topic for each matter that it is about."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from pipeline.core.contacting import EFFECTS as ASKING_EFFECTS
 from pipeline.core.contacting import Effect, EffectName, Scene
@@ -42,6 +44,7 @@ def _step(
         reason=reason,
         answer=event.word if isinstance(event, Answered) else None,
         call_back_by=None if call_back_ms is None else rfc3339(call_back_ms / 1000),
+        due=None if after.due_ms is None else rfc3339(after.due_ms / 1000),
     )
 
 
@@ -50,7 +53,8 @@ def _planned(scene: Scene) -> Iterable[Effect]:
     assert isinstance(event, Requested)
     known = any(each.id == event.matter.id for each in scene.before.matters)
     reason = "replaced" if known else ("joined" if scene.before.matters else None)
-    yield _step(scene, "planned", event.matter, reason, of_attempt=False)
+    told = _step(scene, "planned", event.matter, reason, of_attempt=False)
+    yield replace(told, prefers=scene.after.prefers or None)
 
 
 def _sending(scene: Scene) -> Iterable[Effect]:
@@ -71,7 +75,7 @@ def _planned_again(scene: Scene) -> Iterable[Effect]:
 
 
 def _completed(scene: Scene) -> Iterable[Effect]:
-    for matter in waiting(scene.after.matters):
+    for matter in _or_first(waiting(scene.after.matters), scene):
         yield _step(scene, "completed", matter, _how_told(scene))
 
 
@@ -114,12 +118,12 @@ def _cancelled(scene: Scene) -> Iterable[Effect]:
         reason = event.reason
     else:
         gone, reason = list(before), event.reason if isinstance(event, Barred) else "stop"
-    for matter in gone:
+    for matter in _or_first(gone, scene):
         yield _step(scene, "cancelled", matter, reason, of_attempt=False)
 
 
 def _expired(scene: Scene) -> Iterable[Effect]:
-    for matter in waiting(scene.after.matters):
+    for matter in _or_first(waiting(scene.after.matters), scene):
         yield _step(scene, "expired", matter, _why_expired(scene), of_attempt=False)
 
 
@@ -139,6 +143,11 @@ def _why_expired(scene: Scene) -> str:
 def _first(scene: Scene) -> Matter:
     """The matter that stands for the others where one step is enough."""
     return (waiting(scene.after.matters) or scene.after.matters)[0]
+
+
+def _or_first(matters: Sequence[Matter], scene: Scene) -> Sequence[Matter]:
+    """An end is always on record: of matters that all need not be told any more, with the first of them."""
+    return matters or scene.after.matters[:1]
 
 
 OWN: Mapping[EffectName, Callable[[Scene], Iterable[Effect]]] = {

@@ -42,6 +42,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from pipeline.core.climbing import again, onward
 from pipeline.core.contacting import Effect, Scene, carried_out
 from pipeline.core.conversation import (
     OPEN,
@@ -154,33 +155,27 @@ def meaning(conversation: Conversation, event: Event, plan: Plan) -> Symbol:
         case Delivered():
             return "delivered"
         case Silent():
-            return _again(conversation, plan)
+            return again(conversation, plan, _silence(conversation, plan))
         case Refused(permanent=permanent, away=away):
             if permanent or away:
-                return _onward(conversation, plan, "unclear" if permanent else _again(conversation, plan))
-            return _again(conversation, plan)
+                return onward(
+                    conversation,
+                    plan,
+                    "unclear" if permanent else again(conversation, plan, _silence(conversation, plan)),
+                )
+            return again(conversation, plan, _silence(conversation, plan))
         case Ended(reason=reason):
             if reason in NEXT_CHANNEL:
-                return _onward(conversation, plan, "unclear")
-            return _again(conversation, plan) if reason in RETRIED else "unclear"
+                return onward(conversation, plan, "unclear")
+            return again(conversation, plan, _silence(conversation, plan)) if reason in RETRIED else "unclear"
         case Absent() if conversation.state == "ringing":
-            return _again(conversation, plan)
+            return again(conversation, plan, _silence(conversation, plan))
         case Unasked() if conversation.by_message:
-            return _onward(conversation, plan, _silence(conversation, plan))
+            return onward(conversation, plan, _silence(conversation, plan))
     if conversation.asks + 1 >= plan.asks:
         return "asks_over"
     symbols: dict[type, Symbol] = {StillRinging: "still_ringing", Absent: "absent", Unasked: "unasked"}
     return symbols[type(event)]
-
-
-def _again(conversation: Conversation, plan: Plan) -> Symbol:
-    if conversation.tries < plan.rung(conversation.rung, conversation.order).tries:
-        return "retry"
-    return _onward(conversation, plan, _silence(conversation, plan))
-
-
-def _onward(conversation: Conversation, plan: Plan, at_the_end: Symbol) -> Symbol:
-    return "next_rung" if conversation.rung + 1 < len(plan.ladder) else at_the_end
 
 
 def _silence(conversation: Conversation, plan: Plan) -> Symbol:

@@ -12,7 +12,7 @@ from contact_world import CONFIG, Read, SetClock, World, customer, decision, own
 
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import Answered, Conversation, attempt_key, contact_id, decode
-from pipeline.ports import (
+from pipeline.ports_channels import (
     CallAbsent,
     CallAccepted,
     CallOrder,

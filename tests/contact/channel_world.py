@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from pipeline.ports import CallAccepted, CallRefused, CallUnknown, MessageOrder
+from pipeline.ports_channels import CallAccepted, CallRefused, CallUnknown, MessageOrder
 
 NUMBER = "+8613800138042"
 KEY = "ct_1:2:1"

@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.adapters.almanac import world_almanac
 from pipeline.core.topics import Topic
-from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown, Outgoing, Record
+from pipeline.ports import Outgoing, Record
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown
 from pipeline.roles.contact.digests import Digests
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels

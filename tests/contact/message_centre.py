@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.adapters.channels.smpp import SmppChannel
-from pipeline.ports import CallReport, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallReport
 
 BIND, SUBMIT, DELIVER, QUERY, UNBIND, ENQUIRE = 0x09, 0x04, 0x05, 0x03, 0x06, 0x15
 

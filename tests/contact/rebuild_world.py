@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from cascade_world import Cascade
 from contact_world import DIGESTS, Read, own, until_done
+from request_world import Requests
 
 from pipeline.adapters.almanac import world_almanac
 from pipeline.adapters.memory_contacts import MemoryContactStore
@@ -13,6 +15,7 @@ from pipeline.core.conversation import Conversation
 from pipeline.core.topics import (
     ANSWERS,
     CARD_COMMAND_RESULTS,
+    CONTACT_REQUESTS,
     CUSTOMER_EVENTS,
     CUSTOMERS,
     DECISIONS,
@@ -52,11 +55,11 @@ class ListReader:
     async def stop(self) -> None: ...
 
 
-class LosingCascade(Cascade):
+class Losing(Cascade):
     """``given``: what other systems wrote, by topic, beside what the role published."""
 
-    def __init__(self, config: Path) -> None:
-        super().__init__(config)
+    def __init__(self, config: Path, **more: Any) -> None:
+        super().__init__(config, **more)
         self.config = config
         self.given: dict[str, list[Read]] = {}
         self.role = self._noting(self.role)
@@ -64,7 +67,11 @@ class LosingCascade(Cascade):
     def _noting(self, role: ContactRole) -> ContactRole:
         """The role, with what it is given put down."""
         customers, polled, results, answers = role.customers, role.polled, role.results, role.answers
-        events = role.customer_events
+        events, requests = role.customer_events, role.requests
+
+        async def take_requests(records: Sequence[Record]) -> None:
+            self._given(CONTACT_REQUESTS, records)
+            await requests(records)
 
         async def take_events(records: Sequence[Record]) -> None:
             self._given(CUSTOMER_EVENTS, records)
@@ -87,9 +94,9 @@ class LosingCascade(Cascade):
             self._given(ANSWERS, records)
             await answers(records)
 
-        role.customers, role.polled = take_customers, take_poll  # type: ignore[method-assign]
-        role.customer_events = take_events  # type: ignore[method-assign]
-        role.results, role.answers = take_results, take_answers  # type: ignore[method-assign]
+        role.polled = take_poll  # type: ignore[method-assign]
+        role.customers, role.customer_events, role.requests = take_customers, take_events, take_requests
+        role.results, role.answers = take_results, take_answers
         return role
 
     def _given(self, topic: Topic, records: Sequence[Record]) -> None:
@@ -119,8 +126,8 @@ class LosingCascade(Cascade):
         self.world.store = MemoryContactStore()
         ledger = await self.ledger()
         now_ms = round(self.world.clock.now() * 1000)
-        plan = read_profile(self.config, "demo", world_almanac()).plans.asking
-        found = restored(ledger, plan, now_ms)
+        plans = read_profile(self.config, "demo", world_almanac()).plans
+        found = restored(ledger, plans, now_ms)
         written = await Writer(self.world.store, now_ms).write(ledger, found)
         self.role = self._noting(self.world.worker())
         position = await own(self.role)
@@ -133,7 +140,15 @@ class LosingCascade(Cascade):
         return found, written
 
 
+class LosingCascade(Losing):
+    """A cascade about a card."""
+
+
+class LosingRequests(Losing, Requests):
+    """Requests of other systems, and notices."""
+
+
 def but_for_what_is_lost(conversation: Conversation | None) -> Conversation | None:
     if conversation is None:
         return None
-    return msgspec.structs.replace(conversation, asks=0, proof="", due_ms=None)
+    return msgspec.structs.replace(conversation, asks=0, proof="", due_ms=None, cohort="")

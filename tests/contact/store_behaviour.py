@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from pipeline.core.conversation import contact_id
-from pipeline.ports import Asked, Change, ContactStore, DirectoryEntry, Move, Note, OutboxEntry, ReadUpTo
+from pipeline.ports_contact import Asked, Change, ContactStore, DirectoryEntry, Move, Note, OutboxEntry, ReadUpTo
 
 Check = Callable[[ContactStore], Awaitable[None]]
 NOW = 1_700_000_000_000
@@ -331,6 +331,31 @@ class ContactStoreBehaviour:
             assert "ct_444" in [kept.contact for kept in await store.claim(NOW + 444, LEASE, 1200)]
 
         self.run(check)
+
+    def test_what_is_open_and_in_no_schedule_is_found_whatever_it_is_about(self) -> None:
+        async def check(store: ContactStore) -> None:
+            cards = [change(f"ct_{n}", f"tok_{n}") for n in range(30)]
+            told = [
+                change(f"ct_{class_}_{n}", "", class_=class_, apart=True)
+                for class_ in ("fraud", "service", "reminder", "collection", "marketing")
+                for n in range(30)
+            ]
+            ended = [change(f"ct_ended_{n}", "", apart=True, open=False, due_ms=None) for n in range(30)]
+            await store.commit([*cards, *told, *ended], NOW, LEASE, KEEP)
+            assert await self.strays(store) == set()
+            lost = {"ct_3", "ct_fraud_7", "ct_service_0", "ct_marketing_29"}
+            for contact in lost:
+                await self.unschedule(store, contact)
+            assert await self.strays(store) == lost
+
+        self.run(check)
+
+    async def strays(self, store: ContactStore) -> set[str]:
+        found, cursor = set[str](), -1
+        while cursor:
+            cursor, contacts = await store.strays(max(0, cursor), 20)
+            found.update(contacts)
+        return found
 
     def test_a_card_whose_conversation_is_gone_is_free_again(self) -> None:
         async def check(store: ContactStore) -> None:

@@ -11,7 +11,8 @@ from contact_world import SECRET, SetClock
 from pipeline.adapters.http.callbacks import CallbackServer
 from pipeline.core.conversation import CHANNELS
 from pipeline.core.webhook import NotSigned, signed, verify
-from pipeline.ports import CallReport, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallReport
 
 KEY = SECRET.encode()
 REPLY = json.dumps({"data": {"from": "+8613800138042", "text": "Yes", "id": "m1"}}).encode()

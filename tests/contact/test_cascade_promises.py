@@ -18,7 +18,7 @@ from cascade_world import (
 from contact_world import SetClock, World, customer, own, until_done
 
 from pipeline.core.conversation import State, contact_id, decode
-from pipeline.ports import CallOrder, MessageOrder
+from pipeline.ports_channels import CallOrder, MessageOrder
 from pipeline.roles.contact.role import ContactRole
 
 NIGHT_S = 12 * 3600.0

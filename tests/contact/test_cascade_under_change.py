@@ -16,7 +16,8 @@ from pipeline.core.conversation import Answered, contact_id
 from pipeline.core.questions import read_questions
 from pipeline.core.texts import question
 from pipeline.core.wishes import read_wishes
-from pipeline.ports import CallUnknown, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallUnknown
 from pipeline.roles.contact.directory import wishes_note
 
 CONTACT = contact_id(CARD, "tx1")

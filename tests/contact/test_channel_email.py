@@ -12,7 +12,7 @@ from channel_world import KEY, free_port, order, run
 from contact_world import SetClock
 
 from pipeline.adapters.channels.email import EmailChannel, message_id, written
-from pipeline.ports import CallAccepted, CallRefused, CallUnknown, MessageOrder
+from pipeline.ports_channels import CallAccepted, CallRefused, CallUnknown, MessageOrder
 
 SENDER = "alerts@bank.example"
 TO = "li.wei@customer.example"

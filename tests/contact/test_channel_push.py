@@ -5,7 +5,7 @@ from channel_world import KEY, Api, order, sent, unreached
 from contact_world import SetClock
 
 from pipeline.adapters.channels.push import MAX_TTL_S, PushChannel, message_of, renewed_token
-from pipeline.ports import CallAccepted, CallRefused, CallUnknown
+from pipeline.ports_channels import CallAccepted, CallRefused, CallUnknown
 
 TAKEN = {"name": "projects/bank-app/messages/0:1500415314455276%31bd1c9631bd1c96"}
 ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"

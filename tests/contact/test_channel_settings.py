@@ -20,7 +20,8 @@ from pipeline.adapters.channels.settings import ChannelSettings
 from pipeline.adapters.channels.smpp import SmppChannel
 from pipeline.adapters.http.callbacks import CallbackServer
 from pipeline.app.channels import Bank, Carriers, Inbox
-from pipeline.ports import CallAccepted, CallOrder, CallReport, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallAccepted, CallOrder, CallReport
 from pipeline.roles.contact.circuit import CIRCUIT_OPEN, RATE_LIMITED, GuardedChannel, GuardedProvider
 from pipeline.roles.contact.metrics import ContactMetrics
 

@@ -9,7 +9,7 @@ from channel_world import KEY, NUMBER, free_port, order, run
 from message_centre import BIND, QUERY, UNBIND, Bank, Centre, bound
 
 from pipeline.adapters.channels.smpp import SmppChannel
-from pipeline.ports import CallAccepted, CallRefused, CallReport, CallUnknown
+from pipeline.ports_channels import CallAccepted, CallRefused, CallReport, CallUnknown
 
 RECEIPT = 0x04
 LONG = "x" * 161

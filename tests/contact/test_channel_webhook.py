@@ -7,7 +7,7 @@ from contact_world import SetClock
 from pipeline.adapters.channels.posting import MAX_ANSWER_BYTES
 from pipeline.adapters.channels.webhook import WebhookChannel
 from pipeline.core.webhook import verify
-from pipeline.ports import CallAccepted, CallRefused, CallUnknown
+from pipeline.ports_channels import CallAccepted, CallRefused, CallUnknown
 
 SECRET = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = 1_614_265_330.5

@@ -8,7 +8,7 @@ from channel_world import KEY, Api, order, sent, unreached
 from contact_world import SetClock
 
 from pipeline.adapters.channels.wechat import Kind, WeChatChannel
-from pipeline.ports import CallAccepted, CallRefused, CallUnknown
+from pipeline.ports_channels import CallAccepted, CallRefused, CallUnknown
 
 SENT = (200, {"errcode": 0, "errmsg": "ok", "msgid": 200228332})
 

@@ -7,7 +7,7 @@ from channel_world import order, run
 from contact_world import SetClock
 
 from pipeline.core.token_bucket import TokenBucket
-from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallUnknown, MessageOrder
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallOrder, CallRefused, CallUnknown, MessageOrder
 from pipeline.roles.contact.circuit import CIRCUIT_OPEN, RATE_LIMITED, Circuit, Guard, GuardedChannel, GuardedProvider
 
 Outcome = CallAccepted | CallRefused | CallUnknown

@@ -11,7 +11,7 @@ from contact_world import CONFIG, until_done
 from pipeline.core.contact_report import dossier_lines
 from pipeline.core.conversation import contact_id
 from pipeline.core.words import parse_words
-from pipeline.ports import MessageOrder
+from pipeline.ports_channels import MessageOrder
 
 CONTACT = contact_id(CARD, "tx1")
 

@@ -13,7 +13,7 @@ from contact_world import RecordingProvider, SetClock, World, customer, decision
 
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import contact_id
-from pipeline.ports import Change
+from pipeline.ports_contact import Change
 from pipeline.roles.contact.role import ContactRole
 
 CONTACT = contact_id("tok_card_0001", "tx1")

@@ -1,13 +1,16 @@
 """An open contact that nobody would ever look at again is found and goes on; at its own moment, not before."""
 
 import asyncio
+from pathlib import Path
 
 from contact_world import World, customer, decision, own, until_done
 from prometheus_client import CollectorRegistry
+from request_world import Requests, request_config
 
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import attempt_key, contact_id
-from pipeline.ports import Swept
+from pipeline.core.requests import contact_of
+from pipeline.ports_contact import Swept
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.repair import MOST, Repair
 
@@ -54,6 +57,28 @@ def test_a_call_whose_due_step_was_lost_is_asked_about_when_its_time_is_over() -
     assert world.sample("contact_lateness_seconds_count") >= 1
 
 
+def test_a_reminder_whose_due_step_was_lost_is_told_at_its_hour(tmp_path: Path) -> None:
+    requests = Requests(request_config(tmp_path / "config"))
+    contact = contact_of("cu1", "r1")
+
+    async def run() -> None:
+        await requests.begin()
+        await requests.do_wait("43200")
+        await requests.do_request("reminder")
+        await until_done(requests.role)
+        opens_ms = requests.world.store.due.pop(contact)
+        requests.world.clock.pass_s(60)
+        await until_done(requests.role)
+        assert requests.world.store.due[contact] == opens_ms
+        assert not requests.world.store.open, "it stands on no card"
+        await requests.do_wait("36000")
+        await until_done(requests.role)
+        assert len(requests.made) == 1
+
+    asyncio.run(run())
+    assert requests.world.sample("contacts_repaired_total", reason="unscheduled") == 1
+
+
 def test_a_card_whose_conversation_is_gone_is_asked_about_its_next_alert() -> None:
     world = World(MemoryContactStore())
     world.store.open["tok_card_0001"] = "ct_gone"
@@ -80,7 +105,7 @@ def test_a_round_takes_about_a_minute_whatever_is_open() -> None:
         sweeps = 0
         while store.looked_at < contacts:
             before = store.looked_at
-            await repair.go_on(contacts)
+            await repair.go_on(contacts, 0)
             assert store.looked_at - before <= MOST
             sweeps += 1
         return sweeps

@@ -11,8 +11,10 @@ from contact.store_behaviour import Check, ContactStoreBehaviour  # noqa: E402 -
 
 from pipeline.adapters.redis.connection import connect  # noqa: E402
 from pipeline.adapters.redis.contacts import RedisContactStore  # noqa: E402
+from pipeline.core.contact_policy import CLASSES  # noqa: E402
 from pipeline.embedded.store import EmbeddedStore  # noqa: E402
-from pipeline.ports import ContactStore, StoreDown  # noqa: E402
+from pipeline.ports import StoreDown  # noqa: E402
+from pipeline.ports_contact import ContactStore  # noqa: E402
 
 _numbers = itertools.count()
 
@@ -32,8 +34,9 @@ class TestEmbeddedContactStore(ContactStoreBehaviour):
 
     async def unschedule(self, store: ContactStore, contact: str) -> None:
         async with connect(self.url) as client:
-            due = f"{self.prefix}contact:due"
-            assert await client.zrem(due, contact) == 1
+            schedules = ["due", *(f"due:{class_}" for class_ in CLASSES)]
+            taken = [await client.zrem(f"{self.prefix}contact:{name}", contact) for name in schedules]
+            assert sum(taken) == 1
 
     async def lose(self, store: ContactStore, contact: str) -> None:
         await self.unschedule(store, contact)

@@ -9,7 +9,7 @@ pytest.register_assert_rewrite("contact.store_behaviour")
 from contact.store_behaviour import Check, ContactStoreBehaviour  # noqa: E402 - after the rewrite is registered
 
 from pipeline.adapters.memory_contacts import MemoryContactStore  # noqa: E402
-from pipeline.ports import ContactStore  # noqa: E402
+from pipeline.ports_contact import ContactStore  # noqa: E402
 
 
 class TestMemoryContactStore(ContactStoreBehaviour):

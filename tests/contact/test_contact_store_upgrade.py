@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.embedded.store import EmbeddedStore
-from pipeline.ports import Asked, DirectoryEntry
+from pipeline.ports_contact import Asked, DirectoryEntry
 
 _numbers = itertools.count()
 Check = Callable[[RedisContactStore, Redis, str], Awaitable[None]]

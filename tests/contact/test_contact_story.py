@@ -8,7 +8,8 @@ from contact_world import PHONE, Read, World, customer, decision, own, until_don
 
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import attempt_key, contact_id
-from pipeline.ports import CallReport, CallUnknown, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallReport, CallUnknown
 from pipeline.roles.contact.role import ContactRole
 
 CONTACT = contact_id("tok_card_0001", "tx1")

@@ -11,7 +11,7 @@ from contact_world import PHONE, World, customer, decision, own, until_done
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.conversation import attempt_key, contact_id, decode
 from pipeline.core.dossier import Broken, chained, masked_address, verify
-from pipeline.ports import CallUnknown
+from pipeline.ports_channels import CallUnknown
 from pipeline.roles.contact.role import ContactRole
 
 CONTACT = contact_id("tok_card_0001", "tx1")

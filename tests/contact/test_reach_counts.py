@@ -15,7 +15,8 @@ from pipeline.adapters.redis.reach import KEEP_MS, MAX_ARMS, RedisReach
 from pipeline.adapters.redis.rights import RIGHTS
 from pipeline.core.reach import Arm, Tally
 from pipeline.embedded.store import EmbeddedStore
-from pipeline.ports import Reach, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_contact import Reach
 
 SMS, HOME = Arm("fraud/CN/zh/2", "sms"), Arm("fraud/CN/zh/2", "voice:home")
 OTHERS = Arm("fraud/CN/en/2", "sms")

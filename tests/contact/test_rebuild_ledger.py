@@ -7,14 +7,14 @@ import msgspec
 from contact_world import DIGESTS, Read, customer, decision
 
 from pipeline.adapters.memory_contacts import MemoryContactStore
-from pipeline.core import contact_history, wishes
+from pipeline.core import agenda, contact_history, wishes
 from pipeline.core.contact_history import Entry
-from pipeline.core.conversation import (
-    contact_id,
-)
+from pipeline.core.conversation import Conversation, contact_id
+from pipeline.core.ladders import Plans
+from pipeline.core.matters import Matter
 from pipeline.core.plan import Plan, Rung
 from pipeline.core.wishes import Wishes
-from pipeline.ports import Note, ReadUpTo
+from pipeline.ports_contact import Note, ReadUpTo
 from pipeline.roles.contact.ledger import Ledger
 from pipeline.roles.contact.rebuild import restored
 from pipeline.roles.contact.rebuild_writer import Writer
@@ -25,6 +25,7 @@ PLAN = Plan(
     ring_s=30, answer_grace_s=5, ladder=(Rung(channel="voice"),), retry_s=60, attempts=3, later_s=600, exempt_s=3600,
     patience_s=7200, acknowledge_s=0, lease_s=15, asks=3, ask_again_s=2, hand_over_s=100, keep_s=86_400,
 )  # fmt: skip
+PLANS = Plans(PLAN, {})
 
 
 def step(transaction: str, word: str, version: int, number: int, offset: int = 0, **more: Any) -> Read:
@@ -56,9 +57,7 @@ def test_records_nobody_can_use_are_counted_and_left_out() -> None:
         odd = step("tx1", "planned", 1, 0)
         odd.headers = [("record_id", record_id)]
         read.contact(odd)
-    of_a_statement = step("tx1", "planned", 1, 0, subject={"statement": "s1"})
-    read.contact(of_a_statement)
-    found = restored(read, PLAN, NOW_MS)
+    found = restored(read, PLANS, NOW_MS)
     assert read.unreadable == 6
     assert (found.conversations, found.nameless) == ([], 0)
 
@@ -66,7 +65,7 @@ def test_records_nobody_can_use_are_counted_and_left_out() -> None:
 def test_a_conversation_of_unknown_card_is_counted() -> None:
     read = ledger()
     read.contact(step("tx1", "planned", 1, 0))
-    found = restored(read, PLAN, NOW_MS)
+    found = restored(read, PLANS, NOW_MS)
     assert (found.conversations, found.nameless) == ([], 1)
 
 
@@ -75,7 +74,7 @@ def test_the_first_record_of_an_id_counts() -> None:
     read.decided(0, [asked("tx1", 0)])
     read.contact(step("tx1", "planned", 1, 1))
     read.contact(step("tx1", "escalated", 1, 1))
-    (one,) = restored(read, PLAN, NOW_MS).conversations
+    (one,) = restored(read, PLANS, NOW_MS).conversations
     assert one.conversation.state == "planned"
 
 
@@ -86,7 +85,7 @@ def test_decisions_older_than_the_oldest_record_of_contacts_are_left_alone() -> 
         read.contact(step("tx3", "planned", 1, 1, offset=oldest))
         read.cut_off = {0} if oldest else set()
         read.decided(0, [asked("tx1", 0), asked("tx2", 1), asked("tx3", 2)])
-        found = restored(read, PLAN, NOW_MS)
+        found = restored(read, PLANS, NOW_MS)
         assert found.positions == {0: position}
         assert (found.again, found.doubtful) == ((2, 0) if oldest == 0 else (0, 2))
 
@@ -98,7 +97,7 @@ def test_decisions_go_on_at_the_first_that_nobody_took_in() -> None:
     read.decided(1, [decision("ok", "approve", 0)])
     read.contact(step("tx1", "planned", 1, 1))
     read.contact(step("tx3", "planned", 1, 1))
-    found = restored(read, PLAN, NOW_MS)
+    found = restored(read, PLANS, NOW_MS)
     assert found.positions == {0: ReadUpTo(5, 5), 1: ReadUpTo(1, 1)}
     assert found.again == 1
 
@@ -112,7 +111,7 @@ def test_who_ended_long_ago_is_forgotten_unless_its_decision_is_read_again() -> 
         read.contact(step("tx1", "planned", 1, 0, time=long_ago))
         read.contact(step("tx1", "escalated", 2, 0, time=long_ago, reason="unknown_customer", due=long_ago))
         read.contact(step("tx1", "expired", 3, 0, time=long_ago, reason="nobody_took_over"))
-        found = restored(read, PLAN, NOW_MS)
+        found = restored(read, PLANS, NOW_MS)
         assert [one.conversation.state for one in found.conversations] == (["expired"] if again else [])
         assert found.forgotten == (0 if again else 1)
 
@@ -123,7 +122,7 @@ def test_an_address_that_two_share_the_beginning_of_is_nobodys() -> None:
     read.decided(0, [asked("tx1", 0)])
     read.contact(step("tx1", "planned", 1, 1))
     read.contact(step("tx1", "sending", 2, 0, attempt=1, channel="voice", to="", rung=0, covers=["tx1"]))
-    found = restored(read, PLAN, NOW_MS)
+    found = restored(read, PLANS, NOW_MS)
     (attempt,) = found.conversations[0].conversation.attempts
     assert attempt.address == "lost"
     assert [note.key for note in found.notes] == ["c:cu1"]
@@ -139,7 +138,7 @@ def test_a_command_whose_steps_are_deleted_begins_no_conversation() -> None:
         read.command(Read(msgspec.json.encode(command), b"c", 0, 0, NOW_MS - days_ago * 86_400_000, headers))
         read.decided(0, [asked("tx1", 0, days_ago * 24), asked("tx2", 1, 0)])
         read.contact(step("tx2", "planned", 1, 1, offset=77))
-        found = restored(read, PLAN, NOW_MS)
+        found = restored(read, PLANS, NOW_MS)
         alerts = {alert.id: one.conversation.state for one in found.conversations for alert in one.conversation.alerts}
         assert alerts.pop("tx2") == "planned"
         assert list(alerts.values()) == begun
@@ -171,7 +170,7 @@ def test_notes_that_are_there_grow_by_histories_and_wishes_and_keep_the_rest() -
     store = MemoryContactStore()
     store.notes.update(there)
     notes = [Note(key, b"", value, None) for key, value in told.items()]
-    asyncio.run(Writer(store, NOW_MS).write(ledger(), restored(ledger(), PLAN, NOW_MS)._replace(notes=notes)))
+    asyncio.run(Writer(store, NOW_MS).write(ledger(), restored(ledger(), PLANS, NOW_MS)._replace(notes=notes)))
     assert store.notes == {
         **there,
         "c:cu1": history(1, 2),
@@ -185,7 +184,28 @@ def test_a_notice_is_remembered_and_not_sent_again() -> None:
     read.decided(0, [asked("tx1", 0, 1, "notify")])
     read.contact(step("tx1", "planned", 1, 0))
     read.contact(step("tx1", "sending", 1, 1, attempt=1, channel="sms"))
-    found = restored(read, PLAN, NOW_MS)
+    found = restored(read, PLANS, NOW_MS)
     (one,) = found.conversations
-    assert (one.conversation.state, one.change.alerts, one.change.outbox) == ("cancelled", ["tx1"], [])
+    assert one.conversation.state == "sending"
+    assert (one.change.due_ms or 0) < NOW_MS, "its provider is asked about it"
+    assert (one.change.alerts, one.change.outbox, one.change.apart) == (["tx1"], [], True)
     assert found.again == 0
+
+
+def test_what_is_still_to_be_told_adds_up_with_an_agenda_that_is_there() -> None:
+    def planned(contact: str, due_ms: int) -> Conversation:
+        matter = Matter(id="r1", template="due", until_ms=NOW_MS + 9_000)
+        told = Conversation(id=contact, card="", customer="cu1", class_="reminder", channels=("sms",), due_ms=due_ms)
+        return msgspec.structs.replace(told, matters=(matter,))
+
+    def noted(*every: Conversation) -> bytes:
+        note = b""
+        for each in every:
+            note = agenda.after(note, each, NOW_MS)
+        return note
+
+    store = MemoryContactStore()
+    store.notes["o:cu1"] = noted(planned("ct_b", 2))
+    again = [Note("o:cu1", b"", noted(planned("ct_a", 1), planned("ct_b", 7)), None)]
+    asyncio.run(Writer(store, NOW_MS).write(ledger(), restored(ledger(), PLANS, NOW_MS)._replace(notes=again)))
+    assert store.notes["o:cu1"] == noted(planned("ct_a", 1), planned("ct_b", 2))

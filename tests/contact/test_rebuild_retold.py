@@ -20,6 +20,7 @@ from pipeline.core.conversation import (
 )
 from pipeline.core.plan import Plan, Rung
 from pipeline.core.rebuild import Retold, Told, Transition, retold
+from pipeline.core.rebuild_events import Known
 from pipeline.core.records import Answer, CardCommand, ContactStep, Label
 from pipeline.core.verification import advance, begin
 
@@ -44,7 +45,7 @@ class Play(NamedTuple):
         }
 
     def retold(self, plan: Plan | None = None) -> Retold:
-        return retold(BEGINNING, self.transitions, self.alerts, plan or self.plan)
+        return retold(BEGINNING, self.transitions, Known(self.alerts), plan or self.plan)
 
 
 def played(plan: Plan, choices: Sequence[int]) -> Play:
@@ -110,7 +111,7 @@ def test_whatever_records_are_missing_no_attempt_is_forgotten(play: Play, data: 
         kept = data.draw(st.sets(st.sampled_from(sorted(one.told))))
         transitions.append(one._replace(told={place: one.told[place] for place in kept}))
     left = [one for one in transitions if one.told]
-    again = retold(BEGINNING, left, play.alerts, play.plan).conversation
+    again = retold(BEGINNING, left, Known(play.alerts), play.plan).conversation
     check(again)
     steps = [told.record for one in left for told in one.told.values() if isinstance(told.record, ContactStep)]
     assert again.attempt >= max((step.attempt or 0 for step in steps if step.step == "sending"), default=0)
@@ -157,7 +158,7 @@ def test_nonsense_is_told_as_some_conversation(groups: list[dict[int, object]], 
         Transition(number, {place: Told(record, 1000 * number) for place, record in group.items()})  # type: ignore[arg-type]
         for number, group in enumerate(groups, 1)
     ]
-    check(retold(BEGINNING, transitions, {}, plan).conversation)
+    check(retold(BEGINNING, transitions, Known(), plan).conversation)
 
 
 def check(conversation: Conversation) -> None:
@@ -172,7 +173,7 @@ def test_a_command_alone_says_what_the_cardholder_answered(word: str, state: str
     play = played(PLAN, [0])
     command = CardCommand(id="x", card="tok_1", sequence=7, command=word, alert="a")  # type: ignore[arg-type]
     transitions = [*play.transitions, Transition(5, {2: Told(command, 9000)})]
-    again = retold(BEGINNING, transitions, play.alerts, PLAN)
+    again = retold(BEGINNING, transitions, Known(play.alerts), PLAN)
     assert again.conversation.state == state
     assert isinstance(again.remade[-1].event, Answered)
 
@@ -191,7 +192,7 @@ def test_what_is_due_stays_due_when_the_plan_has_other_times_by_now() -> None:
     for version, told in enumerate((later, sent, accepted), 2):
         transitions.append(Transition(version, {0: Told(told, 1000 * version)}))
         other = msgspec.structs.replace(LADDER, lease_s=1, ring_s=1, ladder=(Rung(channel="sms", wait_s=7),))
-        dues.append(retold(BEGINNING, transitions, play.alerts, other).conversation.due_ms)
+        dues.append(retold(BEGINNING, transitions, Known(play.alerts), other).conversation.due_ms)
     assert conversation.due_ms == 0
     assert dues == [28_800_000, 28_815_000, 29_100_000]
 
@@ -204,7 +205,7 @@ def test_attempts_of_which_nothing_is_left_are_counted_and_the_last_covers_what_
         step, step="sending", attempt=3, channel="voice", rung=1, covers=["a", "b"], to="ab"
     )
     transitions = [*play.transitions, Transition(9, {0: Told(third, 9000)})]
-    again = retold(BEGINNING, transitions, play.alerts, LADDER).conversation
+    again = retold(BEGINNING, transitions, Known(play.alerts), LADDER).conversation
     assert (again.state, again.attempt, again.rung) == ("sending", 3, 1)
     assert [attempt.address for attempt in again.attempts] == ["lost", "lost", "ab"]
     assert again.attempts[-1].covers == ("a", "b")

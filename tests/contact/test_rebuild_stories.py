@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from cascade_world import CARD, SECOND_CARD, asked_about, cascade_config
 from contact_world import CONFIG, DIGESTS, Read, until_done
-from rebuild_world import LosingCascade, but_for_what_is_lost
+from rebuild_world import Losing, LosingCascade, but_for_what_is_lost
 from test_cascade_stories import STORIES, Row
 
 from pipeline.core.conversation import contact_id, decode
 from pipeline.core.questions import read_questions
 from pipeline.core.records import ContactStep
 from pipeline.core.wishes import read_wishes
-from pipeline.ports import card_note
+from pipeline.ports_contact import card_note
 from pipeline.roles.contact.directory import wishes_note
 from pipeline.roles.contact.profile import read_texts
 
@@ -40,7 +40,7 @@ async def go_on(cascade: LosingCascade, verbs: list[str]) -> None:
         await until_done(cascade.role)
 
 
-def remembered(cascade: LosingCascade) -> dict[str, object]:
+def remembered(cascade: Losing) -> dict[str, object]:
     """The notes, less the messages heard: no topic tells their ids."""
     found: dict[str, object] = {}
     for key, note in cascade.world.store.notes.items():
@@ -257,10 +257,10 @@ def test_a_store_that_is_there_is_not_written_over(tmp_path: Path) -> None:
         await go_on(cascade, ["ends no_answer"])
         before = (dict(store.kept), dict(store.notes), dict(store.positions))
         now_ms = round(cascade.world.clock.now() * 1000)
-        plan = read_profile(cascade.config, "demo", world_almanac()).plans.asking
+        plans = read_profile(cascade.config, "demo", world_almanac()).plans
         writer = Writer(store, now_ms)
         assert not await writer.is_empty([0])
-        written = await writer.write(ledger, restored(ledger, plan, now_ms))
+        written = await writer.write(ledger, restored(ledger, plans, now_ms))
         assert (written.present, written.moved) == (1, 0)
         assert (dict(store.kept), dict(store.notes), dict(store.positions)) == before
 

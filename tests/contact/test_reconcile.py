@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from cascade_world import CARD, cascade_config
-from contact_world import until_done
+from contact_world import decision, until_done
 from rebuild_world import LosingCascade
 
 from pipeline.adapters.almanac import world_almanac
@@ -21,7 +21,7 @@ class Compared:
 
     def __init__(self, path: Path) -> None:
         self.cascade = LosingCascade(cascade_config(path / "config"))
-        self.plan = read_profile(self.cascade.config, "demo", world_almanac()).plans.asking
+        self.plans = read_profile(self.cascade.config, "demo", world_almanac()).plans
 
     @property
     def now_ms(self) -> int:
@@ -34,12 +34,12 @@ class Compared:
             await until_done(self.cascade.role)
 
     async def found(self) -> list[Difference]:
-        return await differences(await self.cascade.ledger(), self.cascade.world.store, self.plan, self.now_ms)
+        return await differences(await self.cascade.ledger(), self.cascade.world.store, self.plans, self.now_ms)
 
     async def mended(self) -> int:
         world = self.cascade.world
         found, ledger = await self.found(), await self.cascade.ledger()
-        return await repair(found, ledger, world.store, world.log, self.plan, self.now_ms)
+        return await repair(found, ledger, world.store, world.log, self.plans, self.now_ms)
 
 
 def told(path: Path, story: Callable[[Compared], Awaitable[None]]) -> None:
@@ -97,6 +97,22 @@ def test_a_conversation_in_no_schedule_is_looked_at_again(tmp_path: Path) -> Non
         assert await compared.found() == [Difference("stuck", CONTACT, "ringing")]
         assert await compared.mended() == 1
         assert compared.cascade.world.store.due[CONTACT] == compared.now_ms
+        assert await compared.found() == []
+
+    told(tmp_path, story)
+
+
+def test_a_notice_in_no_schedule_is_looked_at_again(tmp_path: Path) -> None:
+    async def story(compared: Compared) -> None:
+        world = compared.cascade.world
+        await compared.cascade.role.polled({0: [decision("tx8", "notify", 7, card=CARD)]})
+        await until_done(compared.cascade.role)
+        world.clock.pass_s(61)
+        notice = contact_id(CARD, "tx8")
+        del world.store.due[notice]
+        assert await compared.found() == [Difference("stuck", notice)]
+        assert await compared.mended() == 1
+        assert (world.store.due[notice], world.store.open[CARD]) == (compared.now_ms, CONTACT)
         assert await compared.found() == []
 
     told(tmp_path, story)

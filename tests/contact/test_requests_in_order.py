@@ -17,7 +17,7 @@ from pipeline.core.contact_limits import QUESTION_OUT_MS, question_out_ms
 from pipeline.core.conversation import decode
 from pipeline.core.questions import after_question, read_questions
 from pipeline.core.requests import contact_of
-from pipeline.ports import CallOrder, MessageOrder
+from pipeline.ports_channels import CallOrder, MessageOrder
 from pipeline.roles.contact.profile import read_texts
 from pipeline.roles.contact.role import ContactRole
 

@@ -18,7 +18,7 @@ from pipeline.adapters.channels.twilio_voice import TwilioVoice
 from pipeline.adapters.channels.voice import VoiceProvider
 from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.core.twilio import CallbackUrls
-from pipeline.ports import CallAccepted, CallOrder, CallRefused
+from pipeline.ports_channels import CallAccepted, CallOrder, CallRefused
 from pipeline.roles.contact.role import ContactRole
 
 OTHER = "+15005550007"

@@ -16,7 +16,9 @@ from pipeline.adapters.memory_contacts import MemoryContactStore
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.embedded.store import EmbeddedStore
-from pipeline.ports import CallAccepted, CallReport, CallUnknown, Committed, ContactStore, SentMessage, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallAccepted, CallReport, CallUnknown, SentMessage
+from pipeline.ports_contact import Committed, ContactStore
 from pipeline.roles.contact.sent_messages import NotedMessages
 
 RECEIPT = 0x04

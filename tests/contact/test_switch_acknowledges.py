@@ -7,7 +7,7 @@ import pytest
 from cascade_world import Cascade, cascade_config
 from contact_world import Read
 
-from pipeline.ports import CallOrder
+from pipeline.ports_channels import CallOrder
 
 PLACES = ["hold", "release"]
 

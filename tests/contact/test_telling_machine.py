@@ -248,3 +248,11 @@ def test_keys_mean_what_the_call_was_about() -> None:
     assert heard(Pressed(1, "2"), "collection") == Answered("already_paid", "voice", "voice", 1)
     assert heard(Pressed(1, "1"), "marketing") == heard(Pressed(1, ""), "fraud") == Ended(1, "wrong_key")
     assert all(keys["0"] == "agent" and keys["9"] == "stop" for keys in KEYS.values())
+
+
+def test_an_end_is_on_record_even_when_nothing_is_left_to_tell() -> None:
+    """A customer complains of a reminder that was withdrawn, and nobody looks after it: the desk must hear of the end."""
+    complaint = Answered("complaint", "app", "app")
+    history = played([Requested(matter()), Withdrawn("paid"), complaint, HandOverEnded()])
+    assert [each.conversation.state for each in history] == ["planned", "cancelled", "escalated", "expired"]
+    assert steps(history[-1]) == [("a", "expired", "nobody_took_over")]

@@ -13,7 +13,8 @@ from pipeline.adapters.channels.twilio import TwilioClient
 from pipeline.adapters.channels.twilio_voice import TwilioVoice
 from pipeline.adapters.http.twilio_callbacks import Account, TwilioCallbacks
 from pipeline.core.twilio import CallbackUrls
-from pipeline.ports import CallAccepted, CallOrder, CallReport, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallAccepted, CallOrder, CallReport
 
 KEY = "ct_0a1b2c:1:1"
 CALL = "CA" + "7" * 32

@@ -10,7 +10,7 @@ from twilio_mock import ACCOUNT, BANK, PUBLIC, TOKEN, TwilioMock
 from pipeline.adapters.channels.twilio import TwilioClient
 from pipeline.adapters.channels.twilio_voice import TwilioVoice
 from pipeline.core.twilio import CallbackUrls
-from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown
 
 TO = "+8613800138042"
 KEY = "ct_0a1b2c:1:1"

@@ -10,7 +10,7 @@ from twilio_mock import ACCOUNT, BANK, INTERFACE, PUBLIC, TOKEN, TwilioMock
 from pipeline.adapters.channels.twilio import TwilioClient
 from pipeline.adapters.channels.twilio_sms import TwilioSms
 from pipeline.core.twilio import CALL_STATUSES, MESSAGE_STATUSES, CallbackUrls
-from pipeline.ports import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, MessageOrder
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, MessageOrder
 
 TO = "+8613800138042"
 KEY = "ct_0a1b2c:2:1"

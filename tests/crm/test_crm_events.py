@@ -4,9 +4,10 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from crm_world import CONTACT, Read, state, step
+from crm_world import CONTACT, Read, shipped, state, step
 
 from pipeline.core.crm_event import CustomerTags, NotForOthers, read_state, read_step
+from pipeline.core.crm_rows import rows_of
 from pipeline.core.crm_words import ANSWERS, STEPS
 from pipeline.core.records import AnswerWord, Step
 
@@ -61,13 +62,27 @@ def test_a_record_that_is_no_step_is_refused(value: bytes | None) -> None:
 
 def test_of_a_customer_s_state_the_tags_are_told_and_the_risk_is_not() -> None:
     event = read_state(state(tags=["dormant", "travelling"], activity="dormant"))
-    assert event is not None
     assert event.data == CustomerTags(
         customer="cu1", tags=["dormant", "travelling"], activity="dormant", as_of="2026-11-23T00:00:00Z"
     )
     assert b"risk" not in msgspec.json.encode(event.data)
     assert event.customer == "cu1"
-    assert read_state(Read(None, b"cu1")) is None, "an erased customer has no tags to tell"
+
+
+def test_a_customer_who_is_erased_is_told_by_name_and_time_and_no_more() -> None:
+    record = Read(None, b"cu1", offset=7, timestamp=1_764_000_000_123)
+    event = read_state(record)
+    assert (event.type, event.customer, event.time) == ("customer.erased", "cu1", "2025-11-24T16:00:00.123Z")
+    assert msgspec.to_builtins(event.data) == {"customer": "cu1", "as_of": "2025-11-24T16:00:00.123Z"}
+    assert event.id == read_state(Read(None, b"cu1", 3, 9, 1_764_000_000_123)).id
+    assert event.id != read_state(Read(None, b"cu1", timestamp=1)).id
+    assert rows_of(shipped().zoho, [event]) == []
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\xff", b"4111111111111111", b"+8613800138042"])
+def test_whom_a_null_record_does_not_name_nobody_is_told_of(key: bytes | None) -> None:
+    with pytest.raises(NotForOthers):
+        read_state(Read(None, key))
 
 
 def test_a_state_without_a_moment_is_refused() -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 from contact.channel_world import Api, free_port, serving
-from crm_world import NOW, SetClock, run, state, step, told_of, using
+from crm_world import NOW, Read, SetClock, run, state, step, told_of, using
 
 from pipeline.adapters.crm.webhook import IN_FLIGHT, WebhookSystem
-from pipeline.core.crm_event import CrmEvent
+from pipeline.core.crm_event import CrmEvent, read_state
 from pipeline.core.crm_mapping import STEPS
 from pipeline.core.crm_outcome import NOT_TRIED, NOT_WANTED, TAKEN, Told
 from pipeline.core.webhook import verify
@@ -55,6 +55,13 @@ def test_tags_are_told_without_the_risk() -> None:
     assert told(api, told_of(state(tags=["dormant"]))) == [TAKEN]
     assert api.requests[0].json()["type"] == "customer.tags"
     assert api.requests[0].json()["data"] == {"customer": "cu1", "tags": ["dormant"], "as_of": "2026-11-23T00:00:00Z"}
+
+
+def test_that_a_customer_is_erased_is_posted() -> None:
+    api = Api()
+    assert told(api, [read_state(Read(None, b"cu1", timestamp=0))]) == [TAKEN]
+    data = {"customer": "cu1", "as_of": "1970-01-01T00:00:00.000Z"}
+    assert api.requests[0].json() == {"type": "customer.erased", "timestamp": data["as_of"], "data": data}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -117,9 +118,29 @@ def test_a_call_refused_as_a_whole_waits_and_no_further_call_is_made(fault: str,
         told = await zoho.tell(events)
         assert told == [Told("later", reason, reason in SET_UP)] * 100 + [NOT_TRIED] * 50
         mock.fault = None
+        clock.at += 1
         assert set(await zoho.tell(events)) == {TAKEN}
 
     assert len(run(story).rows["Cardwatch_Contacts"]) == 150
+
+
+@pytest.mark.parametrize(
+    ("asked", "rest_s"), [("40", 40), ("Mon, 02 Mar 2026 02:00:40 GMT", None), ("soon", 1), (None, 1)]
+)
+def test_after_too_many_calls_none_is_made_for_as_long_as_zoho_says(asked: str | None, rest_s: int | None) -> None:
+    async def story(mock: ZohoMock, zoho: ZohoCrm, clock: SetClock) -> None:
+        if rest_s is None:
+            clock.at = datetime(2026, 3, 2, 2, tzinfo=UTC).timestamp()
+        mock.fault, mock.retry_after = "429", asked
+        assert await zoho.tell(told_of(step())) == [Told("later", "http_429")]
+        mock.fault = None
+        clock.at += (rest_s or 40) - 0.5
+        assert await zoho.tell(told_of(step())) == [Told("later", "rate_limited")]
+        assert mock.asked == 1
+        clock.at += 0.5
+        assert await zoho.tell(told_of(step())) == [TAKEN]
+
+    run(story)
 
 
 def test_a_token_that_is_over_is_renewed_and_the_call_made_again() -> None:

@@ -63,6 +63,8 @@ class ZohoMock:
         self.token: str | None = None
         self.refuses_grants = False
         self.fault: str | None = None
+        self.retry_after: str | None = None
+        self.asked = 0
         self.rows: dict[str, dict[str, dict[str, Any]]] = {}
         self.refused: dict[str, dict[str, Any]] = {}
         self.whole: str | None = None
@@ -94,6 +96,7 @@ class ZohoMock:
         )
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.asked += 1
         if request.headers.get("Authorization") != f"Zoho-oauthtoken {self.token}":
             return self._error(401, "INVALID_TOKEN")
         faults = {
@@ -103,7 +106,10 @@ class ZohoMock:
             "404": "INVALID_URL_PATTERN",
         }
         if self.fault in faults:
-            return self._error(int(self.fault), faults[self.fault])
+            refused = self._error(int(self.fault), faults[self.fault])
+            if self.retry_after is not None:
+                refused.headers["Retry-After"] = self.retry_after
+            return refused
         try:
             answer = self._do(request, json.loads(await request.text()))
         except Violation as violation:

@@ -12,7 +12,8 @@ from servers import RedisServer  # noqa: E402
 
 from pipeline.adapters.redis.connection import connect  # noqa: E402
 from pipeline.adapters.redis.contacts import RedisContactStore  # noqa: E402
-from pipeline.ports import ContactStore  # noqa: E402
+from pipeline.core.contact_policy import CLASSES  # noqa: E402
+from pipeline.ports_contact import ContactStore  # noqa: E402
 
 pytestmark = pytest.mark.redis
 _numbers = itertools.count()
@@ -33,8 +34,9 @@ class TestRealContactStore(ContactStoreBehaviour):
 
     async def unschedule(self, store: ContactStore, contact: str) -> None:
         async with connect(self.url) as client:
-            due = f"{self.prefix}contact:due"
-            assert await client.zrem(due, contact) == 1
+            schedules = ["due", *(f"due:{class_}" for class_ in CLASSES)]
+            taken = [await client.zrem(f"{self.prefix}contact:{name}", contact) for name in schedules]
+            assert sum(taken) == 1
 
     async def lose(self, store: ContactStore, contact: str) -> None:
         await self.unschedule(store, contact)

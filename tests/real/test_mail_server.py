@@ -11,7 +11,7 @@ from secured import Authority
 
 from pipeline.adapters.channels.email import EmailChannel, message_id
 from pipeline.adapters.clock import SystemClock
-from pipeline.ports import CallAccepted, CallRefused, CallUnknown, MessageOrder
+from pipeline.ports_channels import CallAccepted, CallRefused, CallUnknown, MessageOrder
 
 SENDER = "alerts@bank.example"
 ORDER = MessageOrder("ct_1:1:1", "email", "li@customer.example", "zh-CN", "是您本人吗?", "银行", ["al_1"], 3_600.0)

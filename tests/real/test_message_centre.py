@@ -18,7 +18,8 @@ from secured import Authority
 from servers import program
 
 from pipeline.adapters.channels.smpp import SmppChannel
-from pipeline.ports import CallAccepted, CallRefused, CallReport, CallUnknown, MessageOrder, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallAccepted, CallRefused, CallReport, CallUnknown, MessageOrder
 
 NUMBER = "+8613800138042"
 PHONE = {"source_addr_ton": 1, "source_addr_npi": 1, "source_addr": NUMBER[1:], "destination_addr": "95588"}

@@ -24,7 +24,8 @@ from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.core.topics import Topic
-from pipeline.ports import Committed, Kept, Outgoing
+from pipeline.ports import Outgoing
+from pipeline.ports_contact import Committed, Kept
 from pipeline.roles.contact.profile import read_texts
 from pipeline.settings import Settings
 

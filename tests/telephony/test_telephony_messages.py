@@ -19,7 +19,7 @@ from pipeline.lab.telephony.app import Telephony
 from pipeline.lab.telephony.behaviour import Callees, Truths, parse_mix
 from pipeline.lab.telephony.calls import Pace
 from pipeline.lab.telephony.messages import LONGEST_REPLY, MOST_REPLIES, offered
-from pipeline.ports import CallAccepted, MessageOrder
+from pipeline.ports_channels import CallAccepted, MessageOrder
 
 SECRET = b"the-secret-of-the-bank-and-us"
 NUMBER = "+8613912345678"

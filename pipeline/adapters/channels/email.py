@@ -20,7 +20,8 @@ from typing import Literal
 import aiosmtplib
 
 from pipeline.adapters.channels.posting import CANNOT_BE_ASKED
-from pipeline.ports import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, Clock, MessageOrder
+from pipeline.ports import Clock
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, MessageOrder
 
 Security = Literal["starttls", "tls", "none"]
 TIMEOUT_S = 30.0

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 import aiohttp
 
-from pipeline.ports import CallRefused, CallUnknown
+from pipeline.ports_channels import CallRefused, CallUnknown
 
 TIMEOUT_S = 5.0
 CONNECTIONS = 100
@@ -24,10 +24,12 @@ CANNOT_BE_ASKED = CallUnknown("cannot_be_asked")
 
 
 class Answer(NamedTuple):
-    """What came back: the HTTP status and the body, MAX_ANSWER_BYTES of it unless more was allowed."""
+    """What came back: the HTTP status and the body, MAX_ANSWER_BYTES of it unless more was allowed; ``retry_after``: the
+    header of this name, if there is one."""
 
     status: int
     body: bytes
+    retry_after: str | None = None
 
 
 class Connected:
@@ -91,7 +93,7 @@ class Poster(Connected):
             return CallRefused(permanent=False, reason="not_reached")
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             return CallUnknown(type(error).__name__)
-        return Answer(response.status, bytes(taken))
+        return Answer(response.status, bytes(taken), response.headers.get("Retry-After"))
 
 
 def judged(status: int) -> CallRefused | CallUnknown | None:

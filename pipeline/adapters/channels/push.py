@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from pipeline.adapters.channels.posting import CANNOT_BE_ASKED, TIMEOUT_S, Answer, Poster, judged
-from pipeline.ports import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, Clock, MessageOrder
+from pipeline.ports import Clock
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, MessageOrder
 
 API = "https://fcm.googleapis.com"
 MAX_TTL_S = 2_419_200

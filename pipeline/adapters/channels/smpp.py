@@ -22,7 +22,8 @@ from pipeline.adapters.channels.smpp_pdu import Delivered, Malformed, Pdu
 from pipeline.adapters.channels.smpp_session import Lost, NotSent, Session
 from pipeline.adapters.channels.smpp_text import Coded, coded, decoded, numbered, parts, without_header
 from pipeline.core.token_bucket import TokenBucket
-from pipeline.ports import (
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import (
     CallAbsent,
     CallAccepted,
     CallRefused,
@@ -30,7 +31,6 @@ from pipeline.ports import (
     CallUnknown,
     MessageOrder,
     SentMessages,
-    StoreDown,
 )
 
 MAX_DELIVERING = 200

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from pipeline.adapters.channels.smpp_pdu import Endpoint, sender
-from pipeline.ports import SentMessage, SentMessages, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import SentMessage, SentMessages
 
 MAX_KEPT = 20_000
 LOOK_AGAIN_S = (0.2, 0.8)

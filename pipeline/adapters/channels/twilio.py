@@ -6,24 +6,21 @@ may not have made what was asked for. After a 429 nothing is sent for as long as
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 import aiohttp
 import msgspec
 
 from pipeline.adapters.channels.posting import TIMEOUT_S, Connected
+from pipeline.adapters.channels.resting import Rest, seconds_of
 from pipeline.core.twilio import ACCOUNT_SID
-from pipeline.ports import CallAccepted, CallRefused, CallUnknown, Clock
+from pipeline.ports import Clock
+from pipeline.ports_channels import CallAccepted, CallRefused, CallUnknown
 
 API = "https://api.twilio.com"
 VERSION = "2010-04-01"
 LATER = frozenset({401, 403, 408, 429})
 """Refusals that say something about us or the moment, not about the order."""
-TOO_MANY = 429
-LEAST_REST_S = 1.0
-LONGEST_REST_S = 300.0
 
 
 class _Made(msgspec.Struct):
@@ -60,12 +57,12 @@ class TwilioClient(Connected):
         login = base64.b64encode(f"{user or account}:{password}".encode()).decode()
         super().__init__(timeout_s, {"Authorization": f"Basic {login}"})
         self._clock = clock
-        self._rest_until_s = 0.0
+        self._rest = Rest(clock)
 
     async def create(self, resource: str, form: Sequence[tuple[str, str]]) -> CallAccepted | CallRefused | CallUnknown:
         """Make a call or a message (``Calls``, ``Messages``), or change one (``Calls/<sid>``). Raises for nothing Twilio
         does."""
-        if self._resting:
+        if self._rest.goes_on:
             return CallRefused(permanent=False, reason="rate_limited")
         try:
             async with self._session.post(f"{self._root}{resource}.json", data=form, allow_redirects=False) as response:
@@ -75,7 +72,7 @@ class TwilioClient(Connected):
         except (TimeoutError, aiohttp.ClientError) as error:
             return CallUnknown(type(error).__name__)
         if 400 <= response.status < 500:
-            self._rest_after(response)
+            self._rest.after(response.status, response.headers.get("Retry-After"))
             return CallRefused(permanent=response.status not in LATER, reason=_reason(response.status, answer))
         if response.status not in (200, 201):
             return CallUnknown(f"http_{response.status}")
@@ -86,7 +83,7 @@ class TwilioClient(Connected):
 
     async def fetch(self, path: str, params: Mapping[str, str] | None = None) -> Fetched | CallUnknown:
         """Read ``path`` (``Calls``, ``Calls/<sid>`` …)."""
-        if self._resting:
+        if self._rest.goes_on:
             return CallUnknown("rate_limited")
         try:
             async with self._session.get(f"{self._root}{path}.json", params=params, allow_redirects=False) as response:
@@ -94,25 +91,10 @@ class TwilioClient(Connected):
         except (TimeoutError, aiohttp.ClientError) as error:
             return CallUnknown(type(error).__name__)
         if response.status != 200:
-            self._rest_after(response)
+            self._rest.after(response.status, response.headers.get("Retry-After"))
             return CallUnknown(f"http_{response.status}")
         theirs_s = seconds_of(response.headers.get("Date"))
         return Fetched(answer, 0.0 if theirs_s is None else theirs_s - self._clock.now())
-
-    @property
-    def _resting(self) -> bool:
-        return self._clock.now() < self._rest_until_s
-
-    def _rest_after(self, response: aiohttp.ClientResponse) -> None:
-        if response.status != TOO_MANY:
-            return
-        asked = response.headers.get("Retry-After", "")
-        if asked.isascii() and asked.isdigit() and len(asked) < 10:
-            rest_s = float(asked)
-        else:
-            until_s = seconds_of(asked)
-            rest_s = LEAST_REST_S if until_s is None else until_s - self._clock.now()
-        self._rest_until_s = self._clock.now() + min(max(rest_s, LEAST_REST_S), LONGEST_REST_S)
 
 
 def _reason(status: int, answer: bytes) -> str:
@@ -122,12 +104,3 @@ def _reason(status: int, answer: bytes) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError):
         code = None
     return f"http_{status}" if code is None else f"twilio_{code}"
-
-
-def seconds_of(written: str | None) -> float | None:
-    """Unix seconds of an RFC 2822 date, the form of Twilio's and of HTTP's; None for anything else."""
-    try:
-        found = parsedate_to_datetime(written or "")
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

@@ -19,8 +19,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from pipeline.adapters.channels.twilio import TwilioClient, seconds_of
-from pipeline.ports import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, Clock
+from pipeline.adapters.channels.resting import seconds_of
+from pipeline.adapters.channels.twilio import TwilioClient
+from pipeline.ports import Clock
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown
 
 REMEMBERED = 10_000
 """Orders kept in memory, the newest."""

@@ -6,7 +6,8 @@ from math import ceil
 from pipeline.adapters.channels.twilio import TwilioClient
 from pipeline.adapters.channels.twilio_orders import SETTLE_S, Kind, Made, TwilioOrders
 from pipeline.core.twilio import MESSAGE_STATUSES, SMS_STATUS_PATH, CallbackUrls
-from pipeline.ports import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, Clock, MessageOrder
+from pipeline.ports import Clock
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, MessageOrder
 
 MAX_BODY = 1_600
 """Characters Twilio takes."""

@@ -13,7 +13,8 @@ from pipeline.adapters.channels.twilio import TwilioClient
 from pipeline.adapters.channels.twilio_orders import SETTLE_S, Kind, Made, TwilioOrders
 from pipeline.core.twilio import GATHER_PATH, STATUS_PATH, VOICE_PATH, CallbackUrls, call_status
 from pipeline.core.twiml import MAX_INLINE, question
-from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown, Clock
+from pipeline.ports import Clock
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown
 
 EVENTS = ("initiated", "ringing", "answered", "completed")
 """Of what Twilio tells as a call goes on; the last comes for every end."""

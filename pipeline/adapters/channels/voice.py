@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 
 from pipeline.adapters.channels.posting import TIMEOUT_S, Connected
-from pipeline.ports import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallOrder, CallRefused, CallReport, CallUnknown
 
 LATER = frozenset({401, 403, 408, 429})
 """Refusals that say something about us or the moment, not about the call."""

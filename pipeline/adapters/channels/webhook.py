@@ -13,7 +13,8 @@ import msgspec
 
 from pipeline.adapters.channels.posting import CANNOT_BE_ASKED, TIMEOUT_S, Answer, Poster, judged
 from pipeline.core.webhook import signed
-from pipeline.ports import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, Clock, MessageOrder
+from pipeline.ports import Clock
+from pipeline.ports_channels import CallAbsent, CallAccepted, CallRefused, CallReport, CallUnknown, MessageOrder
 
 EVENT = "contact.message"
 KNOWN_ALREADY = 409

@@ -17,7 +17,8 @@ from pipeline.core.crm_event import CrmEvent
 from pipeline.core.crm_outcome import NOT_TRIED, NOT_WANTED, TAKEN, Told
 from pipeline.core.records import ContactStep
 from pipeline.core.webhook import signed
-from pipeline.ports import CallRefused, Clock
+from pipeline.ports import Clock
+from pipeline.ports_channels import CallRefused
 
 IN_FLIGHT = 8
 """Customers told at the same time; a customer's events go one after the other."""

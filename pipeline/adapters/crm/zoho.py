@@ -7,7 +7,7 @@ https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html.
 
 What Zoho says of a row concerns that row: refused for good, unless the code says "not now". What it says of a whole call
 (limits, a token, a right, a module that is not there) concerns us or the moment: everything waits. A call refused for
-the data of one row is made again row by row. Calls go one after the other, within any edition's concurrency limit.
+the data of one row is made again row by row. After a 429 no call is made for as long as its ``Retry-After`` says. Calls go one after the other, within any edition's concurrency limit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from pipeline.adapters.channels.posting import TIMEOUT_S, Answer, Poster, judged
+from pipeline.adapters.channels.resting import Rest
 from pipeline.adapters.crm.token import KeptToken
 from pipeline.core.crm_event import CrmEvent
 from pipeline.core.crm_outcome import TAKEN, Told, told_by
@@ -102,6 +103,7 @@ class ZohoCrm:
         self._url = url.rstrip("/") + "/crm/v8/"
         self._poster = Poster(timeout_s)
         self._token = KeptToken(lambda: login.ask(self._poster), clock)
+        self._rest = Rest(clock)
 
     async def start(self) -> None:
         await self._poster.start()
@@ -175,6 +177,8 @@ class ZohoCrm:
 
     async def _call(self, path: str, request: Mapping[str, object]) -> _Said | Told:
         """What Zoho says; for later, when it says nothing that can be used, or nothing but "not now"."""
+        if self._rest.goes_on:
+            return Told("later", "rate_limited")
         body = msgspec.json.encode(request)
         refused, why = None, "no_token"
         for _ in range(2):
@@ -185,6 +189,7 @@ class ZohoCrm:
             answer = await self._poster.post(self._url + path, body, headers, longest=MAX_ANSWER_BYTES)
             if not isinstance(answer, Answer):
                 return Told("later", answer.reason)
+            self._rest.after(answer.status, answer.retry_after)
             if answer.status == 401:  # INVALID_TOKEN, or one that may not do this
                 refused, why = token, "token_refused"
                 continue

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from pipeline.core.conversation import CHANNELS
 from pipeline.core.webhook import MAX_BODY_BYTES, NotSigned, verify
-from pipeline.ports import CallReport, Clock, StoreDown
+from pipeline.ports import Clock, StoreDown
+from pipeline.ports_channels import CallReport
 
 SHUTDOWN_S = 1.0
 log = structlog.get_logger()

@@ -30,7 +30,8 @@ from pipeline.core.twilio import (
 )
 from pipeline.core.twilio_signature import FIRST_NAME, HEADER, NotSigned, verify_form
 from pipeline.core.twiml import CONTENT_TYPE, farewell, nothing, question
-from pipeline.ports import CallOrder, CallReport, StoreDown
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import CallOrder, CallReport
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PARAMETERS = 200

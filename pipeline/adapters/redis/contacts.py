@@ -24,6 +24,7 @@ from pipeline.adapters.redis.contacts_lua import (
     OVERDUE,
     PUBLISHED,
     PUT_CUSTOMERS,
+    STRAYS,
     SWEEP,
     UNPUBLISHED,
 )
@@ -38,7 +39,7 @@ from pipeline.adapters.redis.contacts_packing import (
 )
 from pipeline.core.contact_policy import URGENCY
 from pipeline.core.conversation import contact_id
-from pipeline.ports import (
+from pipeline.ports_contact import (
     Asked,
     Change,
     Committed,
@@ -51,6 +52,7 @@ from pipeline.ports import (
     OutboxEntry,
     ReadUpTo,
     Seen,
+    Strays,
     Swept,
 )
 
@@ -73,6 +75,7 @@ class RedisContactStore:
         self._dossier = client.register_script(DOSSIER)
         self._claim = client.register_script(CLAIM)
         self._sweep = client.register_script(SWEEP)
+        self._strays = client.register_script(STRAYS)
         self._unpublished = client.register_script(UNPUBLISHED)
         self._published = client.register_script(PUBLISHED)
         self._put_customers = client.register_script(PUT_CUSTOMERS)
@@ -154,6 +157,10 @@ class RedisContactStore:
 
     async def sweep(self, cursor: int, limit: int) -> Swept:
         return Swept(*map(int, await self._run(self._sweep, cursor, limit)))
+
+    async def strays(self, cursor: int, limit: int) -> Strays:
+        following, *found = await self._run(self._strays, cursor, limit, *map(_due_key, URGENCY))
+        return Strays(int(following), [_text(contact) for contact in found])
 
     async def unpublished(self, now_ms: int, lease_ms: int, limit: int) -> Sequence[OutboxEntry]:
         found = await self._run(self._unpublished, now_ms, now_ms + lease_ms, limit)

@@ -266,3 +266,21 @@ return answer
 OVERDUE = """
 return redis.call('ZRANGEBYSCORE', KEYS[1] .. 'outbox-due', '-inf', ARGV[1], 'LIMIT', 0, 1000)
 """
+
+# ARGV: the cursor, how many keys to look at, every schedule. What is open stands in one of them.
+STRAYS = f"""{_KEPT}
+local function is_open(key)
+  local found = redis.pcall('GET', key)
+  if type(found) == 'string' then return select(2, struct.unpack('>I4d', found)) >= 0 end
+  return found and kept(key)[2] >= 0
+end
+local start = KEYS[1] .. 'conversation:'
+local found = redis.call('SCAN', ARGV[1], 'MATCH', start .. '*', 'COUNT', ARGV[2])
+local answer = {{found[1]}}
+for _, key in ipairs(found[2]) do
+  local contact, passed = string.sub(key, #start + 1), not is_open(key)
+  for n = 3, #ARGV do passed = passed or redis.call('ZSCORE', KEYS[1] .. ARGV[n], contact) end
+  if not passed then answer[#answer + 1] = contact end
+end
+return answer
+"""

@@ -38,7 +38,7 @@ RIGHTS = {
     "contact": Rights(
         "contact:*",
         (
-            "del", "exists", "get", "hdel", "hget", "hlen", "hmget", "hscan", "hset", "lrange", "pexpire", "rpush", "set",
+            "del", "exists", "get", "hdel", "hget", "hlen", "hmget", "hscan", "hset", "lrange", "pexpire", "rpush", "scan", "set",
             "zadd", "zcard", "zrangebyscore", "zrem", "zscore",
         ),
     ),

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from pipeline.core.token_bucket import TokenBucket
-from pipeline.ports import (
+from pipeline.ports import Clock
+from pipeline.ports_channels import (
     CallAbsent,
     CallAccepted,
     CallOrder,
     CallRefused,
     CallReport,
     CallUnknown,
-    Clock,
     MessageChannel,
     MessageOrder,
     Provider,

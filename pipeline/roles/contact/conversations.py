@@ -14,7 +14,8 @@ from pipeline.core.keys import Pressed, heard
 from pipeline.core.ladders import Plans
 from pipeline.core.records import CardCommand, ContactStep, Label
 from pipeline.core.verification import Advanced
-from pipeline.ports import Change, Clock, ContactStore, Kept, Note, Notes, OutboxEntry, card_note
+from pipeline.ports import Clock
+from pipeline.ports_contact import Change, ContactStore, Kept, Note, Notes, OutboxEntry, card_note
 from pipeline.roles.contact.directory import agenda_note, renewal
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries

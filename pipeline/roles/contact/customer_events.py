@@ -9,7 +9,8 @@ import msgspec
 from pipeline.core import wishes
 from pipeline.core.contact_facts import moment_ms
 from pipeline.core.records import CustomerEvent
-from pipeline.ports import ContactStore, Note, Record
+from pipeline.ports import Record
+from pipeline.ports_contact import ContactStore, Note
 from pipeline.roles.contact.conversations import Conversations
 from pipeline.roles.contact.directory import wishes_note
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS

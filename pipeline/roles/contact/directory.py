@@ -13,7 +13,8 @@ from pipeline.core import wishes
 from pipeline.core.contact_history import KEEP_MS
 from pipeline.core.masking import holds_card_number
 from pipeline.core.records import Customer
-from pipeline.ports import DirectoryEntry, Note, Notes, Record
+from pipeline.ports import Record
+from pipeline.ports_contact import DirectoryEntry, Note, Notes
 from pipeline.roles.contact.digests import Digests, is_unkeyed, unkeyed
 
 E164 = re.compile(r"\+[1-9]\d{6,14}")

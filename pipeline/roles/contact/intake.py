@@ -25,7 +25,8 @@ from pipeline.core.exemption import read_exemptions
 from pipeline.core.matters import Requested
 from pipeline.core.requests import notice_of
 from pipeline.core.verification import Advanced, begin
-from pipeline.ports import Asked, Change, ContactStore, Kept, Move, Note, Notes, ReadUpTo, Record, Seen, card_note
+from pipeline.ports import Record
+from pipeline.ports_contact import Asked, Change, ContactStore, Kept, Move, Note, Notes, ReadUpTo, Seen, card_note
 from pipeline.roles.contact.conversations import Applied, Conversations
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries
 from pipeline.roles.contact.writing import NOTHING, Writing, Written

@@ -18,15 +18,18 @@ from pipeline.core.records import (
     AnswerWord,
     CardCommand,
     CardCommandResult,
+    ContactRequest,
     ContactStep,
     Customer,
     CustomerEvent,
     Label,
 )
+from pipeline.core.requests import BadRequest, contact_of, read_request, worth_ms
 from pipeline.core.topics import (
     ANSWERS,
     CARD_COMMAND_RESULTS,
     CARD_COMMANDS,
+    CONTACT_REQUESTS,
     CONTACTS,
     CUSTOMER_EVENTS,
     CUSTOMERS,
@@ -35,7 +38,8 @@ from pipeline.core.topics import (
     Topic,
 )
 from pipeline.core.wishes import DOUBTFUL
-from pipeline.ports import DirectoryEntry, ReadUpTo, Record, WholeReader
+from pipeline.ports import Record, WholeReader
+from pipeline.ports_contact import DirectoryEntry, ReadUpTo
 from pipeline.roles.contact.digests import Digests
 from pipeline.roles.contact.directory import NoCustomer, read_entry
 from pipeline.roles.contact.intake import alert_of, sift
@@ -46,9 +50,12 @@ LATEST_MS = 4_102_444_800_000
 RECENT_MS = 86_400_000
 """How long before the newest step a record may have failed to leave. What is missing from before was deleted."""
 LONGEST_MS = 7 * 86_400_000
-"""No conversation lasts longer: of one that ended in the time looked at, all is known that is on record."""
+"""No conversation about a card lasts longer, nor does one that tells something once it may be told: of one that ended in
+the time looked at, all is known that is on record."""
 POLL_S = 0.5
-TOLD_BY = (CUSTOMERS, CUSTOMER_EVENTS, CARD_COMMANDS, LABELS, ANSWERS, CARD_COMMAND_RESULTS, CONTACTS, DECISIONS)
+TOLD_BY = (
+    CUSTOMERS, CUSTOMER_EVENTS, CARD_COMMANDS, LABELS, ANSWERS, CARD_COMMAND_RESULTS, CONTACT_REQUESTS, CONTACTS, DECISIONS,
+)  # fmt: skip
 """The topics that tell of contacts."""
 PHONES = "voice"
 """Under this channel are all telephone numbers, of calls and text messages alike: a number may change its kind."""
@@ -75,13 +82,24 @@ class Asks(NamedTuple):
     tells: bool
 
 
+class Said(NamedTuple):
+    """A request as it was made, or made again: when it was logged, and where."""
+
+    request: ContactRequest
+    at_ms: int
+    partition: int
+    offset: int
+
+
 class Wish(NamedTuple):
-    """What a customer said that counts for good. ``to``: what is known of the number it was said at."""
+    """What a customer said that counts for good, in a contact of ``class_``. ``to``: what is known of the number it was
+    said at."""
 
     customer: str
     word: AnswerWord
     channel: str
     to: str | None
+    class_: str
 
 
 class Given(NamedTuple):
@@ -100,6 +118,7 @@ class Ledger:
         self._digests = digests
         self.customers: dict[str, DirectoryEntry] = {}
         self.addresses: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.requests: dict[str, list[Said]] = {}
         self.wishes: list[Wish] = []
         self.events: list[CustomerEvent] = []
         self.reversals: dict[str, list[Reversed]] = {}
@@ -119,6 +138,7 @@ class Ledger:
         self.cut_off: set[int] = set()
         self._first_ms: dict[int, int] = {}
         self._older: set[str] = set()
+        self._waits_long: set[str] = set()
         self._newest_step_ms: dict[str, int] = {}
 
     @property
@@ -142,8 +162,12 @@ class Ledger:
                 from_ms = max(self.newest_ms - RECENT_MS, self.whole_from_ms)
             else:
                 from_ms = self.since_ms
-            if (newest_ms or 0) >= from_ms:
+            if (newest_ms or 0) >= from_ms or contact in self._waits_long:
                 yield contact, [Transition(version, _dated(told)) for version, told in sorted(versions.items())]
+
+    def all_contacts(self) -> frozenset[str]:
+        """Every conversation that a record was found of, however old."""
+        return frozenset(self._told) | self._older
 
     def published(self, contact: str, version: int) -> frozenset[int]:
         """The places whose records are on their topics."""
@@ -188,17 +212,37 @@ class Ledger:
             self.by_contact.setdefault(contact_id(decision.card, decision.id), asks)
             self.alerts.setdefault(decision.card, {}).setdefault(decision.id, asks.alert)
 
+    def request(self, record: Record) -> None:
+        """Of what need not be told any more nothing is kept."""
+        try:
+            request = read_request(record.value)
+            until_ms = worth_ms(request, record.timestamp)[1]
+        except BadRequest:
+            self.unreadable += 1
+            return
+        contact = contact_of(request.customer, request.id)
+        if until_ms >= self.since_ms or contact in self.requests:  # withdrawn by one that has expired
+            said = Said(request, record.timestamp, record.partition, record.offset)
+            self.requests.setdefault(contact, []).append(said)
+
+    def _may_wait_long(self, step: ContactStep) -> bool:
+        """Whether it is of a request that is worth telling now, however long ago it was planned."""
+        asked = (contact_of(step.customer or "", name) for about, name in step.subject.items() if about == "request")
+        return step.contact in self.requests or any(contact in self.requests for contact in asked)
+
     def contact(self, record: Record) -> None:
         self._first_ms.setdefault(record.partition, record.timestamp)
         step = self._read(record, _step)
-        if step is None or "alert" not in step.subject:
-            return  # what has no alert is no verification
+        if step is None:
+            return
         at_ms = _moment(step.time, record.timestamp)
         if step.step == "answered" and step.customer is not None and step.answer in WISHES:
-            self.wishes.append(Wish(step.customer, step.answer, step.channel or "", step.to))
+            self.wishes.append(Wish(step.customer, step.answer, step.channel or "", step.to, step.class_))
+        if waits := "request" in step.subject and self._may_wait_long(step):
+            self._waits_long.add(step.contact)
         if at_ms < self.since_ms:
             self._older.add(step.contact)
-        if at_ms >= self.since_ms - LONGEST_MS and self._tell(record, step, at_ms):
+        if (waits or at_ms >= self.since_ms - LONGEST_MS) and self._tell(record, step, at_ms):
             self._newest_step_ms[step.contact] = max(self._newest_step_ms.get(step.contact, 0), at_ms)
             self.newest_ms = max(self.newest_ms, at_ms)
             if step.customer is not None:
@@ -294,7 +338,8 @@ async def read_whole(reader: WholeReader, take: Take, progress: Progress, topic:
 
 
 async def read_everything(ledger: Ledger, reader_of: Callable[[Topic], WholeReader], progress: Progress) -> None:
-    """Read every topic that tells of contacts. `customers` and `contacts` have to be read from their beginnings."""
+    """Read every topic that tells of contacts. `customers`, `contact-requests` and `contacts` have to be read from their
+    beginnings."""
 
     def each(take: Callable[[Record], None]) -> Take:
         def take_all(_: int, records: Sequence[Record]) -> None:
@@ -310,6 +355,7 @@ async def read_everything(ledger: Ledger, reader_of: Callable[[Topic], WholeRead
         (LABELS, ledger.label),
         (ANSWERS, ledger.answer),
         (CARD_COMMAND_RESULTS, ledger.result),
+        (CONTACT_REQUESTS, ledger.request),
     ):
         await read_whole(reader_of(topic), each(take), progress, topic)
     beginnings = await read_whole(reader_of(CONTACTS), each(ledger.contact), progress, CONTACTS)

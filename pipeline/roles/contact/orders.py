@@ -10,7 +10,7 @@ from pipeline.core.records import Customer
 from pipeline.core.requests import words_of
 from pipeline.core.texts import Rendered, Texts, question
 from pipeline.core.texts_rules import RULES
-from pipeline.ports import CallOrder, MessageChannel, MessageOrder, Provider
+from pipeline.ports_channels import CallOrder, MessageChannel, MessageOrder, Provider
 from pipeline.roles.contact.digests import Digests
 
 

@@ -13,7 +13,8 @@ import msgspec
 from pipeline.core.contacting import Effect
 from pipeline.core.records import Answer, CardCommand, ContactStep, Label
 from pipeline.core.topics import ANSWERS, CARD_COMMANDS, CONTACTS, LABELS, Topic
-from pipeline.ports import ContactStore, Log, OutboxEntry, Outgoing, StoreDown
+from pipeline.ports import Log, Outgoing, StoreDown
+from pipeline.ports_contact import ContactStore, OutboxEntry
 
 OUTBOX_LEASE_MS = 5_000
 """How long a record is left to the worker that made it: longer than an append takes, short enough for a hold."""

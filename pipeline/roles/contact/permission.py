@@ -35,12 +35,12 @@ from pipeline.core.ladders import Plans
 from pipeline.core.matters import until_ms
 from pipeline.core.plan import Plan
 from pipeline.core.questions import after_question
-from pipeline.core.reach import SPOKEN
+from pipeline.core.reach import came_to
 from pipeline.core.records import Customer
 from pipeline.core.telling import WANTS_ANSWER
 from pipeline.core.verdict import Asked, Go, Verdict, Wait
 from pipeline.core.verification import PROVEN
-from pipeline.ports import Note, Notes
+from pipeline.ports_contact import Note, Notes
 from pipeline.roles.contact.digests import Digests, is_unkeyed, unkeyed
 from pipeline.roles.contact.directory import agenda_note, customer_note, number_note, question_note, wishes_note
 from pipeline.roles.contact.ways import Ways
@@ -246,12 +246,9 @@ class Permission:
             return ()
         attempt = attempt_of(conversation, event.attempt)
         left: list[Note] = []
-        if attempt is not None:
-            spoken = isinstance(event, Answered) or event.reason in SPOKEN
-            if spoken or attempt.channel == "voice":
-                kind: Kind = "effective" if spoken else "missed"
-                entry = Entry(now_ms, conversation.class_, attempt.channel, conversation.id, kind)
-                left += self._noted(customer, attempt.address, entry, notes)
+        if attempt is not None and (kind := came_to(event, attempt.channel)) is not None:
+            entry = Entry(now_ms, conversation.class_, attempt.channel, conversation.id, kind)
+            left += self._noted(customer, attempt.address, entry, notes)
         key = wishes_note(customer)
         if isinstance(event, Answered) and key in notes:
             before = notes[key]

@@ -1,5 +1,6 @@
 """What is remembered of customers, their numbers and cards, made again from conversations that were told again: whom what
-reached when, which question a number was last asked, what customers told us for good, what a YES allows.
+reached when, which question a number was last asked, what customers told us for good, what a YES allows; and what each
+is still to be told.
 
 The same events leave the same notes as in `permission`. A record names two digits of an address's digest; which of a
 customer's addresses that is, the `customers` topic says, as far as it still has the record of that time.
@@ -7,23 +8,26 @@ customer's addresses that is, the `customers` topic says, as far as it still has
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
 from msgspec.structs import replace
 
-from pipeline.core import contact_history, wishes
+from pipeline.core import agenda, contact_history, wishes
 from pipeline.core.contact_facts import moment_ms
 from pipeline.core.contact_history import KEEP_MS, NOTHING, Entry, Kind, noted
 from pipeline.core.contacting import Call
-from pipeline.core.conversation import CALL_CLASS, Answered, Attempt, Claimed, Conversation, Ended, attempt_key
+from pipeline.core.conversation import Answered, Attempt, Claimed, Conversation, Ended, attempt_key
 from pipeline.core.exemption import Exemption, read_exemptions, with_exemptions
 from pipeline.core.questions import after_question
-from pipeline.core.reach import SPOKEN
+from pipeline.core.reach import came_to
 from pipeline.core.rebuild import Remade
 from pipeline.core.rebuild_events import LOST
-from pipeline.core.records import CardCommand, CustomerEvent
-from pipeline.ports import Note, card_note
-from pipeline.roles.contact.directory import customer_note, number_note, question_note, wishes_note
+from pipeline.core.records import CardCommand, Customer, CustomerEvent
+from pipeline.ports_contact import Note, card_note
+from pipeline.roles.contact.directory import agenda_note, customer_note, number_note, question_note, wishes_note
 from pipeline.roles.contact.ledger import PHONES, Ledger, Wish
 from pipeline.roles.contact.permission import attempt_of
+
+_customer = msgspec.json.Decoder(Customer)
 
 
 class Directory:
@@ -37,6 +41,11 @@ class Directory:
         """Whether this customer is in the directory today."""
         entry = self._entries.get(name) if name is not None else None
         return entry is not None and entry.record is not None
+
+    def prefers(self, name: str) -> str:
+        """The channel that a customer prefers today, if any."""
+        entry = self._entries.get(name)
+        return (_customer.decode(entry.record).preferred_channel or "") if entry and entry.record else ""
 
     def digest(self, name: str | None, channel: str, told: str | None) -> str:
         """The digest of the address that a record tells the beginning of; `LOST` where it can't be only one: then it is
@@ -71,7 +80,8 @@ def notes(
             histories[note] = noted(histories.get(note, NOTHING), entry)
         if (asked := _asked_by_text(one, directory)) is not None:
             key = attempt_key(one.after.id, one.after.attempt)
-            questions[asked] = after_question(questions.get(asked, b""), one.after.customer or "", key, one.at_ms)
+            before, customer = questions.get(asked, b""), one.after.customer or ""
+            questions[asked] = after_question(before, customer, key, one.at_ms, one.after.class_)
         _allow(allowed, one)
     yield from (Note(key, b"", contact_history.encode(told), KEEP_MS) for key, told in histories.items())
     yield from (Note(key, b"", told, KEEP_MS) for key, told in questions.items())
@@ -82,23 +92,30 @@ def notes(
             yield Note(key, b"", left, round(exempt_s * 1000))
 
 
+def agendas(conversations: Iterable[Conversation], directory: Directory, now_ms: int) -> Iterator[Note]:
+    """What each customer is still to be told."""
+    found: dict[str, bytes] = {}
+    for each in conversations:
+        if agenda.kept_for(each) and directory.has(each.customer):
+            key = agenda_note(each.customer or "")
+            found[key] = agenda.after(found.get(key, b""), each, now_ms)
+    yield from (Note(key, b"", told, KEEP_MS) for key, told in found.items() if told)
+
+
 def _reached(one: Remade, directory: Directory) -> Iterator[tuple[str, Entry]]:
     """What a transition adds to the histories of the customer and the number."""
     after, event = one.after, one.event
     attempt: Attempt | None = None
-    kind: Kind = "message"
+    kind: Kind | None = None
     if isinstance(event, Claimed) and any(isinstance(effect, Call) for effect in one.effects):
         attempt = after.attempts[-1]
         kind = "dial" if attempt.channel == "voice" else "message"
     elif isinstance(event, Answered | Ended):
         attempt = attempt_of(after, event.attempt)
-        spoken = isinstance(event, Answered) or event.reason in SPOKEN
-        if not spoken and attempt is not None and attempt.channel != "voice":
-            return
-        kind = "effective" if spoken else "missed"
-    if attempt is None or after.customer is None:
+        kind = None if attempt is None else came_to(event, attempt.channel)
+    if attempt is None or kind is None or after.customer is None:
         return
-    entry = Entry(one.at_ms, CALL_CLASS, attempt.channel, after.id, kind)
+    entry = Entry(one.at_ms, after.class_, attempt.channel, after.id, kind)
     if directory.has(after.customer):
         yield customer_note(after.customer), entry
     digest = directory.digest(after.customer, attempt.channel, attempt.address)
@@ -131,7 +148,7 @@ def _wishes(wished: Sequence[Wish], events: Sequence[CustomerEvent], directory: 
             key = wishes_note(wish.customer)
             address = directory.digest(wish.customer, wish.channel, wish.to) if wish.to else LOST
             known = None if address == LOST else address
-            told[key] = wishes.after_answer(told.get(key, wishes.NONE), wish.word, CALL_CLASS, known)
+            told[key] = wishes.after_answer(told.get(key, wishes.NONE), wish.word, wish.class_, known)
     for event in events:
         at_ms = moment_ms(event.time)
         if directory.has(event.customer) and at_ms is not None:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from pipeline.core import contact_history, wishes
-from pipeline.ports import Change, ContactStore, Move, Note
+from pipeline.core import agenda, contact_history, wishes
+from pipeline.core.contact_policy import CLASSES
+from pipeline.ports_contact import Change, ContactStore, Move, Note
+from pipeline.roles.contact.directory import AGENDA
 from pipeline.roles.contact.ledger import Ledger
 from pipeline.roles.contact.rebuild import HOUR_MS, Again, Restored
 
@@ -31,8 +33,9 @@ class Writer:
 
     async def is_empty(self, partitions: Iterable[int]) -> bool:
         """Whether the store has no position and no open conversation. Raises `StoreDown`."""
-        if await self._store.open_count():
-            return False
+        for class_ in CLASSES:
+            if await self._store.open_count(class_):
+                return False
         for partition in partitions:
             if await self._store.position(partition) is not None:
                 return False
@@ -84,7 +87,7 @@ class Writer:
 
 
 def _merged(key: str, before: bytes, ours: bytes) -> bytes:
-    """Histories and wishes add up; of the rest the store's own is the newer one."""
+    """Histories, wishes and agendas add up; of the rest the store's own is the newer one."""
     if not before:
         return ours
     if key.startswith(("c:", "n:")):
@@ -94,6 +97,8 @@ def _merged(key: str, before: bytes, ours: bytes) -> bytes:
         return contact_history.encode(history)
     if key.startswith("w:"):
         return wishes.encode(wishes.both(wishes.read_wishes(before), wishes.read_wishes(ours)))
+    if key.startswith(AGENDA):
+        return agenda.both(before, ours)
     return before
 
 

@@ -10,7 +10,7 @@ from pipeline.core.conversation import CALL_CLASS, OPEN, Answered, Attempt, Even
 from pipeline.core.questions import Questions, after_message, read_questions
 from pipeline.core.records import AnswerWord
 from pipeline.core.replies import meaning_of
-from pipeline.ports import ContactStore, Note
+from pipeline.ports_contact import ContactStore, Note
 from pipeline.roles.contact.conversations import Conversations
 from pipeline.roles.contact.digests import Digests, unkeyed
 from pipeline.roles.contact.directory import question_note, wishes_note

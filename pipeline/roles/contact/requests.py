@@ -13,7 +13,7 @@ from pipeline.core.conversation import Conversation, decode
 from pipeline.core.dossier_entry import Happened, recorded
 from pipeline.core.matters import About, Requested, Withdrawn
 from pipeline.core.requests import Wanted, begun, contact_of, may_join
-from pipeline.ports import ContactStore, Kept, Known, OutboxEntry
+from pipeline.ports_contact import ContactStore, Kept, Known, OutboxEntry
 from pipeline.roles.contact.conversations import MAX_CONFLICTS, Applied, Conversations
 from pipeline.roles.contact.directory import agenda_note
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries

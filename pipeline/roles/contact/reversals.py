@@ -6,7 +6,7 @@ Most reversals are of payments that nobody asks about: one look at the store tel
 from collections.abc import Sequence
 
 from pipeline.core.conversation import Reversed
-from pipeline.ports import ContactStore
+from pipeline.ports_contact import ContactStore
 from pipeline.roles.contact.conversations import Applied, Conversations
 from pipeline.roles.contact.intake import Taken
 

@@ -5,52 +5,32 @@ call-backs. All that must survive is in the contact store before a call returns:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import ParamSpec
 
-import msgspec
 import structlog
 
 from pipeline.core.contact_hours import Almanac
 from pipeline.core.contact_policy import CLASSES
 from pipeline.core.conversation import (
     CALL_CLASS,
-    Acknowledged,
-    Answered,
     Conversation,
     Event,
-    contact_of_release,
     decode,
     parse_key,
 )
 from pipeline.core.keys import Pressed
-from pipeline.core.records import Answer, CardCommandResult
-from pipeline.core.topics import ANSWERS, CARD_COMMAND_RESULTS, CUSTOMER_EVENTS, CUSTOMERS, DECISIONS
-from pipeline.ports import (
-    Asked,
-    CallOrder,
-    CallReport,
-    Clock,
-    ContactStore,
-    DirectoryEntry,
-    Log,
-    Membership,
-    Move,
-    Poll,
-    Reach,
-    ReadUpTo,
-    Record,
-    StoreDown,
-)
+from pipeline.core.topics import DECISIONS
+from pipeline.ports import Clock, Log, Membership, Poll, Record, StoreDown
+from pipeline.ports_channels import CallOrder, CallReport
+from pipeline.ports_contact import Asked, ContactStore, Move, Reach, ReadUpTo
 from pipeline.roles.contact.conversations import Applied, Conversations
-from pipeline.roles.contact.customer_events import CustomerEvents, NoEvent
 from pipeline.roles.contact.digests import Digests
-from pipeline.roles.contact.directory import NoCustomer, read_entry
+from pipeline.roles.contact.feeds import Feeds
 from pipeline.roles.contact.intake import Intake, Sifted, Taken, chunks, sift
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels, Orders
-from pipeline.roles.contact.outbox import HEADER_WRITER, OUTBOX_LEASE_MS, WRITER, Outbox
+from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, Outbox
 from pipeline.roles.contact.permission import Permission
 from pipeline.roles.contact.profile import check_channels, read_profile, read_texts
 from pipeline.roles.contact.repair import Repair
@@ -69,13 +49,8 @@ POSITIONS_S = 1.0
 """How long a position with nothing taken in may stay unwritten."""
 STOP_S = 3.0
 SWEEP_ENTRIES = 500
-DIRECTORY_ENTRIES = 200
-"""Customers written by one step."""
 NOTHING = ReadUpTo(0, 0)
-P = ParamSpec("P")
 
-_answer = msgspec.json.Decoder(Answer)
-_result = msgspec.json.Decoder(CardCommandResult)
 log = structlog.get_logger()
 
 
@@ -124,12 +99,14 @@ class ContactRole:
             settings.contact_calls_in_flight,
             metrics,
         )
-        self._customer_events = CustomerEvents(store, self._conversations)
+        feeds = Feeds(store, self._conversations, self.work, metrics, dead_letter)
+        self.customers, self.customer_events = feeds.customers, feeds.customer_events
+        self.answers, self.results = feeds.answers, feeds.results
         self._replies = Replies(store, self._conversations, metrics, self._digests)
         self._intake = Intake(self._conversations, store)
         self._reversals = Reversals(self._conversations, store)
         self.told = Requests(self._conversations, store)
-        self._requests = RequestReader(self.told, self._conversations, self.work, metrics, dead_letter)
+        self.requests = RequestReader(self.told, self._conversations, self.work, metrics, dead_letter).take
         self._places: dict[int, _Place] = {}
         self._lost: set[int] = set()
         self._held: set[int] = set()
@@ -181,7 +158,7 @@ class ContactRole:
             for class_, number in open_counts.items():
                 self._metrics.open.labels(class_).set(number)
             await self._outbox.sweep(self._conversations.now_ms(), OUTBOX_LEASE_MS, SWEEP_ENTRIES)
-            await self._repair.go_on(open_counts[CALL_CLASS])
+            await self._repair.go_on(open_counts[CALL_CLASS], self._conversations.now_ms())
             await self._ways.refresh(self._conversations.now_ms())
         return claimed
 
@@ -292,80 +269,7 @@ class ContactRole:
         self._places.clear()
         self._lost.clear()
 
-    # --- customers and answers
-
-    async def customers(self, records: Sequence[Record]) -> None:
-        """Write the directory. Waits while the store is down."""
-        entries = []
-        for record in records:
-            try:
-                entries.append(read_entry(record, self._digests))
-            except NoCustomer as error:
-                self._metrics.dead_letters.labels("not_a_customer").inc()
-                await self._dead_letter(CUSTOMERS, record, "not_a_customer", error.field, error.detail)
-        for start in range(0, len(entries), DIRECTORY_ENTRIES):
-            await self._patiently(self._put_customers, entries[start : start + DIRECTORY_ENTRIES])
-
-    async def _put_customers(self, entries: Sequence[DirectoryEntry]) -> None:
-        """What an earlier version noted on these customers is first brought to where this one will look."""
-        asked = [Asked("", entry.customer, "") for entry in entries]
-        while await self._conversations.renew([(one.record, one.notes) for one in await self._store.look(asked)]):
-            pass
-        await self._store.put_customers(entries)
-
-    async def customer_events(self, records: Sequence[Record]) -> None:
-        """Remember when customers' numbers became doubtful. Waits while the store is down."""
-        for record in records:
-            try:
-                await self._patiently(self._customer_events.take, record)
-            except NoEvent as error:
-                self._metrics.dead_letters.labels("not_an_event").inc()
-                await self._dead_letter(CUSTOMER_EVENTS, record, "not_an_event", error.field, error.detail)
-
-    async def answers(self, records: Sequence[Record]) -> None:
-        """Take answers from other systems; our own stand in the store already. Waits while the store is down."""
-        for record in records:
-            if dict(record.headers).get(HEADER_WRITER) == WRITER:
-                continue
-            try:
-                answer = _answer.decode(record.value or b"")
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                self._metrics.dead_letters.labels("not_an_answer").inc()
-                await self._dead_letter(ANSWERS, record, "not_an_answer", None, str(error))
-                continue
-            shown = tuple(answer.alerts)
-            event = Answered(answer.answer, answer.channel, answer.assurance, answer.attempt, ours=False, alerts=shown)
-            await self._patiently(self._apply, answer.contact, event)
-
-    async def requests(self, records: Sequence[Record]) -> None:
-        """Take what other systems want told. Waits while the store is down."""
-        await self._requests.take(records)
-
-    async def results(self, records: Sequence[Record]) -> None:
-        """Take what the switch did about our releases. Waits while the store is down."""
-        for record in records:
-            try:
-                result = _result.decode(record.value or b"")
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                self._metrics.dead_letters.labels("not_a_result").inc()
-                await self._dead_letter(CARD_COMMAND_RESULTS, record, "not_a_result", None, str(error))
-                continue
-            contact = contact_of_release(result.id)
-            if contact is not None:
-                await self._patiently(self._apply, contact, Acknowledged(result.done))
-
-    async def _apply(self, contact: str, event: Event) -> None:
-        applied = await self._conversations.apply(contact, event)
-        if applied is not None and applied.refused is None:
-            self.work.begin(self.work.follow(applied))
-
-    async def _patiently(self, step: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
-        while True:
-            try:
-                return await step(*args, **kwargs)
-            except StoreDown as error:
-                log.warning("waiting for the contact store", error=str(error))
-                await asyncio.sleep(STORE_RETRY_S)
+    # --- what providers and front ends say
 
     async def reported(self, report: CallReport) -> str:
         """Take a verified call-back; when this returns it is stored. Answers "taken" or why it changed nothing. Raises

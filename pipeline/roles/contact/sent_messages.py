@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pipeline.ports import Clock, ContactStore, Note, SentMessage, StoreDown
+from pipeline.ports import Clock, StoreDown
+from pipeline.ports_channels import SentMessage
+from pipeline.ports_contact import ContactStore, Note
 
 KEEP_MS = 2 * 86_400_000
 """Beyond what any message is worth delivering, and so beyond its last receipt."""

@@ -16,7 +16,7 @@ from pipeline.core.conversation import (
 from pipeline.core.plan import Plan, Rung
 from pipeline.core.reach import BLOCKS, PERIODS, Arm, Tally, cohort_of, faded, outcome, period_of, pools_of, with_pools
 from pipeline.core.reach_hours import CAN_WAIT, better_hour
-from pipeline.ports import Reach
+from pipeline.ports_contact import Reach
 from pipeline.roles.contact.profile import Profile
 
 FRESH_MS = 60_000

@@ -29,17 +29,17 @@ from pipeline.core.conversation import (
 )
 from pipeline.core.keys import Pressed
 from pipeline.core.verification_table import ON_DUE
-from pipeline.ports import (
+from pipeline.ports import StoreDown
+from pipeline.ports_channels import (
     CallAbsent,
     CallAccepted,
     CallOrder,
     CallRefused,
     CallReport,
     CallUnknown,
-    Kept,
     MessageOrder,
-    StoreDown,
 )
+from pipeline.ports_contact import Kept
 from pipeline.roles.contact.conversations import ATTEMPT, Applied, Attempting, Conversations
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.orders import Channels

@@ -17,7 +17,8 @@ from pipeline.core.ladders import Plans
 from pipeline.core.matters import until_ms
 from pipeline.core.telling import WANTS_ANSWER
 from pipeline.core.texts_facts import TextRefused
-from pipeline.ports import CallOrder, MessageOrder, Notes
+from pipeline.ports_channels import CallOrder, MessageOrder
+from pipeline.ports_contact import Notes
 from pipeline.roles.contact.orders import NoAddress, Orders
 from pipeline.roles.contact.permission import Permission
 

@@ -23,7 +23,7 @@ MAX_REASON_CHARACTERS = 200
 
 DeadLetters = Callable[[Topic, Record, str, str | None, str], Awaitable[None]]
 """Topic, record, reason, field, and a sentence without values."""
-Read = Callable[[Record], CrmEvent | None]
+Read = Callable[[Record], CrmEvent]
 
 
 class Held(NamedTuple):
@@ -86,7 +86,7 @@ class Courier:
             self._held.pop(records[0].partition, None)
         return len(records)
 
-    def _event(self, record: Record) -> CrmEvent | NotForOthers | None:
+    def _event(self, record: Record) -> CrmEvent | NotForOthers:
         try:
             return self._read(record)
         except NotForOthers as why:
