@@ -14,7 +14,8 @@ COPY pipeline ./pipeline
 RUN uv sync --frozen --no-dev --no-editable
 
 FROM python:3.12-slim
-RUN useradd --uid 10001 --create-home cardwatch
+RUN useradd --uid 10001 --create-home cardwatch \
+    && install --directory --owner=cardwatch --mode=0700 /var/lib/cardwatch /var/lib/cardwatch/archive
 # The environment keeps its path: its scripts name the interpreter by it.
 COPY --from=build /src/.venv /src/.venv
 WORKDIR /app
@@ -23,6 +24,7 @@ COPY config ./config
 ENV PATH=/src/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     CARDWATCH_CONFIG_DIR=/app/config \
+    CARDWATCH_ARCHIVE_DIR=/var/lib/cardwatch/archive \
     CARDWATCH_METRICS_HOST=0.0.0.0 \
     CARDWATCH_METRICS_PORT=9120 \
     CARDWATCH_LOG_FORMAT=json

@@ -71,6 +71,7 @@ class MemoryReader:
         self._log = log
         self._topic = topic
         self._next: dict[int, int] = {}
+        self._held: frozenset[int] = frozenset()
 
     async def start(self, positions: Mapping[int, int] | None = None) -> Sequence[int]:
         numbers = range(self._topic.partitions or self._log.partitions)
@@ -83,11 +84,19 @@ class MemoryReader:
     async def poll(self, timeout_s: float) -> Poll:
         found: dict[int, Sequence[Record]] = {}
         for number, start in self._next.items():
+            if number in self._held:
+                continue
             records = self._log.part(self._topic, number)[start:]
             if records:
                 found[number] = records
                 self._next[number] = start + len(records)
         return found
+
+    async def places(self) -> dict[int, int]:
+        return dict(self._next)
+
+    def hold(self, partitions: Iterable[int]) -> None:
+        self._held = frozenset(partitions)
 
     async def stop(self) -> None:
         self._next = {}

@@ -23,6 +23,7 @@ from pipeline.core.messages import TemplateError
 from pipeline.core.toml_text import FileError
 from pipeline.core.words import Words, check_words, parse_words
 from pipeline.desk.settings import DeskSettings
+from pipeline.roles.archive.settings import ArchiveSettings
 from pipeline.roles.contact.profile import ProfileError, check_channels, read_profile, read_texts
 from pipeline.roles.contact.settings import ContactSettings
 from pipeline.roles.crm.settings import CrmSettings
@@ -36,6 +37,7 @@ SETTINGS: Mapping[str, type[Settings]] = {
     "contact": ContactSettings,
     "channels": ChannelSettings,
     "crm": CrmSettings,
+    "archive": ArchiveSettings,
     "desk": DeskSettings,
 }
 

@@ -14,6 +14,8 @@ PORTS = range(20_000, 32_000)
 """Below those that systems give to outgoing connections: a process that comes back finds its port free."""
 TRIES = 200
 KEY_BYTES = 32
+MEASURED = ("scorer", "learner", "contact", "archive", "desk")
+"""Roles whose metrics port is told."""
 KEPT = frozenset({"CONFIG_DIR", "LOG_FORMAT", "LOG_LEVEL"})
 """Of the user's own settings only these count: the others speak of other servers and other secrets."""
 
@@ -33,10 +35,8 @@ class Places:
         """``desk_port`` and others that nobody uses. Raises `OSError` when the desk's is taken."""
         _bind(desk_port)
         taken = {desk_port}
-        callback, phone, *metrics = (_free_port(taken) for _ in range(6))
-        return cls(
-            desk_port, callback, phone, dict(zip(("scorer", "learner", "contact", "desk"), metrics, strict=True))
-        )
+        callback, phone, *metrics = (_free_port(taken) for _ in range(2 + len(MEASURED)))
+        return cls(desk_port, callback, phone, dict(zip(MEASURED, metrics, strict=True)))
 
     def within(self, directory: Path) -> "Places":
         return replace(self, directory=directory)
@@ -91,4 +91,6 @@ def environment(places: Places, bootstrap: str, redis_url: str) -> dict[str, str
         f"{PREFIX}WEBHOOK_SECRET_FILE": keys[f"{PREFIX}CALLBACK_SECRET_FILE"],
         f"{PREFIX}CALLBACK_PORT": str(places.callback_port),
         f"{PREFIX}CONTACT_PROFILE": "demo",
+        f"{PREFIX}ARCHIVE_DIR": str(places.directory / "archive"),
+        f"{PREFIX}ARCHIVE_FILE_SECONDS": "10",
     }

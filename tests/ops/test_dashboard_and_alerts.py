@@ -15,6 +15,7 @@ from pipeline.desk.feed import Link
 from pipeline.desk.live import Streams
 from pipeline.desk.metrics import DeskMetrics
 from pipeline.desk.projection import Projection
+from pipeline.roles.archive.metrics import ArchiveMetrics
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.crm.metrics import CrmMetrics
 from pipeline.roles.learner.metrics import LearnerMetrics
@@ -50,7 +51,7 @@ def desk_metrics(registry: CollectorRegistry) -> None:
 def registered() -> dict[str, str]:
     """Metric name → kind, as the roles register them."""
     kinds: dict[str, str] = {}
-    for metrics in (ScorerMetrics, LearnerMetrics, ContactMetrics, CrmMetrics, desk_metrics):
+    for metrics in (ScorerMetrics, LearnerMetrics, ContactMetrics, CrmMetrics, ArchiveMetrics, desk_metrics):
         registry = CollectorRegistry()
         metrics(registry)
         for family in registry.collect():

@@ -88,6 +88,8 @@ class Installation:
             "CARDWATCH_CONTACT_KEY": "a fourth key of these tests only",
             "CARDWATCH_CALLBACK_PORT": str(free_port()),
             "CARDWATCH_DESK_PORT": str(free_port()),
+            "CARDWATCH_ARCHIVE_DIR": str(directory / "archive"),
+            "CARDWATCH_ARCHIVE_FILE_SECONDS": "1",
             **(environment or {}),
         }
         self._command("topics", "create", "--partitions", str(partitions))

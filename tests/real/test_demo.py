@@ -28,7 +28,7 @@ ALERT_S = 120.0
 END_S = 20.0
 IMAGES = os.environ.get("CARDWATCH_TEST_IMAGES")
 """A directory: screenshots of the desk are left there."""
-KILLED = ("scorer", "contact", "desk", "learner", "telephony", "simulate", "store")
+KILLED = ("scorer", "archive", "contact", "desk", "learner", "telephony", "simulate", "store")
 
 
 class DemoProcess:

@@ -20,7 +20,7 @@ from prometheus import CONFIG, Prometheus
 from prometheus_client.parser import text_string_to_metric_families
 from servers import ApacheKafka, RedisServer, program
 
-ROLES = ("scorer", "learner", "contact", "desk", "crm")
+ROLES = ("scorer", "learner", "contact", "archive", "desk", "crm")
 WAIT_S = 45.0
 SIMULATED = 600
 PHONES = {"yes": "+12025550101", "no": "+12025550102", "stranger": None}
@@ -58,6 +58,7 @@ NAMES: dict[str, dict[str, set[str]]] = {
         "dead_letters_total": {"reason"},
         "duplicates_total": set(),
     },
+    "archive": {"archive_rows_total": {"kind"}, "consumer_lag": {"role", "partition"}},
     "desk": {},
     "crm": {
         "crm_sent_total": {"sink", "result"},
@@ -83,6 +84,8 @@ HAPPENED = {
     'cardwatch_labels_total{fraud="false"}': 1,
     "cardwatch_learned_total": 1,
     "cardwatch_snapshots_total": 1,
+    'cardwatch_archive_rows_total{kind="scored"}': SIMULATED,
+    'cardwatch_archive_rows_total{kind="labels"}': 2,
     "cardwatch_desk_live": 1,
     "cardwatch_desk_alerts": len(PHONES),
     'cardwatch_crm_sent_total{sink="webhook",result="taken"}': 10,

@@ -6,7 +6,7 @@ least once and must not mind a repeat (customers' directory, answers).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -80,6 +80,14 @@ class KafkaReader:
     async def poll(self, timeout_s: float) -> Poll:
         found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=MAX_POLL_RECORDS)
         return {partition.partition: records for partition, records in found.items() if records}
+
+    def hold(self, partitions: Iterable[int]) -> None:
+        """From now on do not read ``partitions``; read all others."""
+        held = {TopicPartition(self._topic, number) for number in partitions}
+        paused = self._consumer.paused()
+        if held != paused:
+            self._consumer.pause(*(held - paused))
+            self._consumer.resume(*(paused - held))
 
     async def stop(self) -> None:
         consumer, self._consumer = self._consumer, None

@@ -1,0 +1,86 @@
+"""What the archive role writes to, and what everybody reads decided transactions and labels of the past from."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple, Protocol
+
+from pipeline.core.archive_columns import Columns
+from pipeline.core.archive_files import Kind, Piece
+from pipeline.ports import WholeReader
+
+
+class PausableReader(WholeReader, Protocol):
+    """A reader some of whose partitions can be left alone for a while."""
+
+    def hold(self, partitions: Iterable[int]) -> None:
+        """From now on do not read ``partitions``; read all others."""
+
+
+class Kept(NamedTuple):
+    """How much of a kind there is: files that count, and their bytes."""
+
+    files: int
+    bytes: int
+
+
+class ArchiveBusy(Exception):
+    """Another process writes to this archive."""
+
+
+class Shelf(Protocol):
+    """The archive as its one writer has it. Whatever a call was interrupted at, the archive holds each source offset
+    once, or not yet. The slow ones run beside the event loop. They raise `OSError` where disk or rights are wanting."""
+
+    def open(self) -> None:
+        """Become the writer, and tidy up after one that died. Raises `ArchiveBusy`."""
+
+    def close(self) -> None:
+        """Let another become the writer."""
+
+    def pieces(self, kind: Kind) -> list[Piece]:
+        """The files that count."""
+
+    def kept(self, kind: Kind) -> Kept: ...
+
+    async def write(self, kind: Kind, piece: Piece, columns: Columns) -> None:
+        """Make the file ``piece``: all of it, on disk, or none."""
+
+    async def compact(self, kind: Kind, group: Sequence[Piece]) -> None:
+        """Make one file of ``group``, files of one partition and day in their order."""
+
+    async def tidy(self, now: float) -> None:
+        """Remove files that no longer count, once whoever reads them may be taken to have ended."""
+
+    async def forget(self, kind: Kind, day: date) -> None:
+        """Delete a whole day."""
+
+
+class Archive(Protocol):
+    """Reading. Days are those on which transactions and labels arrived, UTC; from ``first`` to ``last``, both inside.
+
+    Reads go on while the archive is written; each sees the files of the moment it began."""
+
+    def days(self, kind: Kind = "scored") -> Sequence[date]:
+        """Days of which there is anything, oldest first."""
+
+    def columns(
+        self, first: date, last: date, names: Sequence[str], condition: str = "", at_a_time: int = 100_000
+    ) -> Iterator[dict[str, Any]]:
+        """The columns ``names`` of decided transactions, partition by partition in the order of their offsets, some
+        rows at a time: numbers float64 (NaN missing), texts object (None missing), booleans float64 0/1 (NaN missing),
+        as rules take them. ``condition``: SQL over the archive's columns, such as `Rule.sql`; empty for all rows."""
+
+    def relation(self, first: date, last: date) -> Any:
+        """All rows as a DuckDB relation, with the column ``day``: for questions that SQL answers."""
+
+    def transaction(
+        self, identifier: str, first: date | None = None, last: date | None = None
+    ) -> Mapping[str, Any] | None:
+        """The decided transaction of that id, None where there is none: column → value, None missing. Of a repeated id
+        the first."""
+
+    def labels_in_force(self, at_ms: int, first: date | None = None, last: date | None = None) -> dict[str, Any]:
+        """What was known at the moment ``at_ms`` (unix milliseconds) of labels that had arrived by then: one row for
+        each transaction about which something holds, as columns ``transaction``, ``card``, ``fraud`` (float64 0 or 1),
+        ``source``, ``fraud_type``, ``timestamp_ms`` (int64, when it arrived). Precedence as `RANKS`; labels that were
+        withdrawn or superseded by then hold no more."""
