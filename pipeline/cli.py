@@ -7,7 +7,6 @@ A command imports what it runs when it runs: all together take two seconds and m
 import asyncio
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +18,7 @@ from pipeline import __version__, logs
 from pipeline.cli_contact import contact
 from pipeline.core.topics import DEFAULT_PARTITIONS
 from pipeline.lab.bench.options import PARTS, REFERENCES
-from pipeline.lab.simulate.presets import PRESETS
+from pipeline.lab.simulate.presets import PRESETS, TABLE_PRESETS
 from pipeline.ports import BrokerDown
 from pipeline.settings import Settings
 from pipeline.supervisor import Kept, Supervisor
@@ -182,25 +181,29 @@ def demo(seed: int, port: int, preset: str) -> None:
 
 
 @main.command()
-@click.option("--preset", default="demo", show_default=True, type=click.Choice(sorted(PRESETS)))
+@click.option("--preset", default="demo", show_default=True, type=click.Choice(sorted([*PRESETS, *TABLE_PRESETS])))
 @click.option("--seed", default=1, show_default=True)
 @click.option("--cards", type=click.IntRange(1, 5_000_000), help="Number of cards.")
+@click.option("--days", type=click.IntRange(1, 3_650), help="Days of history.")
 @click.option("--rate", type=click.FloatRange(0.01, 100_000), help="Transactions per second of a live preset.")
 @click.option("--count", type=click.IntRange(1), help="Stop after so many transactions.")
 @click.option("--to", "to", default="kafka", show_default=True, type=click.Choice(["kafka", "file"]))
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (.csv or .jsonl), with --to file."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file (.csv, .jsonl or .parquet), with --to file.",
 )
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write what was fraud to this file; a live run goes on where it is.",
 )
-@click.option("--epoch", type=float, help="Unix time at which the history ends; default: now.")
+@click.option("--epoch", type=float, help="Unix time at which the history ends; default: now (a file: a fixed day).")
 def simulate(
     preset: str,
     seed: int,
     cards: int | None,
+    days: int | None,
     rate: float | None,
     count: int | None,
     to: str,
@@ -209,14 +212,19 @@ def simulate(
     epoch: float | None,
 ) -> None:
     """Simulated cardholders, thieves and customers: live onto the topics, or a history into a file."""
-    from pipeline.app.simulation import SimulationPlan, run_simulation, write_simulation
+    from pipeline.app.simulation import NotWritten, SimulationPlan, run_simulation, write_simulation
 
-    plan = SimulationPlan(preset, seed, epoch or time.time(), cards, rate, count, truth)
+    plan = SimulationPlan(preset, seed, epoch, cards, rate, count, truth, days)
     if to == "file":
         if out is None:
             raise click.UsageError("--to file needs --out FILE")
-        click.echo(f"{write_simulation(plan, out)} transactions in {out}")
+        try:
+            click.echo(f"{write_simulation(plan, out)} transactions in {out}")
+        except NotWritten as error:
+            raise click.UsageError(str(error)) from None
         return
+    if preset in TABLE_PRESETS:
+        raise click.UsageError(f"the preset {preset} is a table of past days: write it with --to file --out FILE")
     logs.set_up(Settings(), "simulate")
 
     async def run_it() -> None:

@@ -9,11 +9,19 @@ from typing import NamedTuple
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.readers import KafkaReader
-from pipeline.core.topics import CARD_COMMAND_RESULTS, CARD_COMMANDS, CUSTOMERS, LABELS, TRANSACTIONS, Topic
-from pipeline.lab.simulate.command import Sent, Sinks, simulate, with_rate, world_for
-from pipeline.lab.simulate.files import TruthFile, write_history
-from pipeline.lab.simulate.presets import PRESETS
-from pipeline.lab.simulate.stream import Stream
+from pipeline.core.topics import (
+    CARD_COMMAND_RESULTS,
+    CARD_COMMANDS,
+    CUSTOMER_EVENTS,
+    CUSTOMERS,
+    LABELS,
+    TRANSACTIONS,
+    Topic,
+)
+from pipeline.lab.simulate.command import Sent, Sinks, simulate, to_file, with_rate, world_for
+from pipeline.lab.simulate.files import TruthFile
+from pipeline.lab.simulate.presets import PRESETS, TABLE_PRESETS
+from pipeline.lab.simulate.table import NotWritten as NotWritten
 from pipeline.ports import Outgoing
 from pipeline.settings import Settings
 
@@ -21,15 +29,17 @@ POLL_S = 0.2
 
 
 class SimulationPlan(NamedTuple):
-    """What to simulate: a preset, changed where a value is given; ``epoch``: unix time at which its history ends."""
+    """What to simulate: a preset, changed where a value is given; ``epoch``: unix time at which its history ends (None:
+    now; a file's at a moment of its own, so that the seed alone decides its bytes)."""
 
     preset: str
     seed: int
-    epoch: float
+    epoch: float | None
     cards: int | None = None
     rate: float | None = None
     limit: int | None = None
     truth: Path | None = None
+    days: int | None = None
 
 
 async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
@@ -37,10 +47,12 @@ async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
     already, it goes on: it appends, and what the switch was commanded before it reads from the topic."""
     settings = Settings()
     preset = with_rate(PRESETS[plan.preset], plan.rate)
+    preset = preset if plan.days is None else replace(preset, days=plan.days)
     again = preset.live is not None and plan.truth is not None and plan.truth.exists()
     if again and preset.live is not None:  # its first thieves have been here
         preset = replace(preset, live=replace(preset.live, opening=0))
-    world = world_for(preset, plan.seed, plan.epoch, cards=plan.cards)
+    clock = SystemClock()
+    world = world_for(preset, plan.seed, clock.now() if plan.epoch is None else plan.epoch, cards=plan.cards)
     kafka = KafkaLog(settings)
     await kafka.start()
     truth = TruthFile(plan.truth, append=again) if plan.truth else None
@@ -54,9 +66,9 @@ async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
         poll = await commands.poll(POLL_S)
         return [record.value for records in poll.values() for record in records if record.value]
 
-    sinks = Sinks(to(TRANSACTIONS), to(CUSTOMERS), to(LABELS), to(CARD_COMMAND_RESULTS), truth)
+    sinks = Sinks(to(TRANSACTIONS), to(CUSTOMERS), to(LABELS), to(CARD_COMMAND_RESULTS), to(CUSTOMER_EVENTS), truth)
     try:
-        sent = await simulate(world, preset, sinks, SystemClock(), stop, commands=obey, count=plan.limit)
+        sent = await simulate(world, preset, sinks, clock, stop, commands=obey, count=plan.limit)
         await kafka.flush()
         return sent
     finally:
@@ -68,11 +80,14 @@ async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
 
 def write_simulation(plan: SimulationPlan, out: Path) -> int:
     """A simulated history as a file, with the truth in a column; answers the number of transactions."""
-    preset = PRESETS[plan.preset]
-    world = world_for(preset, plan.seed, plan.epoch, cards=plan.cards)
-    truth = TruthFile(plan.truth) if plan.truth else None
-    try:
-        return write_history(Stream(world).history(preset.days), out, plan.limit, truth)
-    finally:
-        if truth is not None:
-            truth.close()
+    preset = PRESETS.get(plan.preset) or TABLE_PRESETS[plan.preset]
+    return to_file(
+        preset,
+        plan.seed,
+        out,
+        now=plan.epoch,
+        cards=plan.cards,
+        days=plan.days,
+        count=plan.limit,
+        truth=plan.truth,
+    )

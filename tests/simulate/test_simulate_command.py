@@ -8,14 +8,19 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import duckdb
 import msgspec
+import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+from pipeline.cli import main
 from pipeline.core.records import CardCommand
 from pipeline.lab.simulate.command import Sinks, simulate, to_file, with_rate, world_for
 from pipeline.lab.simulate.files import TruthFile, write_history
 from pipeline.lab.simulate.presets import PRESETS
 from pipeline.lab.simulate.stream import Stream
+from pipeline.lab.simulate.table import write_table
 from pipeline.lab.simulate.world import World
 
 NOW = 1_790_000_000.0
@@ -145,6 +150,31 @@ def test_files_hold_fields_and_fraud(tmp_path: Path) -> None:
     assert any(record["fraud"] for record in records)
 
 
+def test_a_field_hardly_ever_filled_is_kept(tmp_path: Path) -> None:
+    """DuckDB guesses a column's type from its first thousand values."""
+    late: dict[str, object] = {"id": "a", "billing_amount": 7, "recurring": True, "latitude": 1.5}
+    batch = {name: np.array([None] * 5_000 + [value], dtype=object) for name, value in late.items()}
+    write_table([batch], tmp_path / "a.parquet")
+    with duckdb.connect() as database:
+        rows = database.sql(f"SELECT * FROM '{tmp_path / 'a.parquet'}'").fetchall()
+    assert rows[-1] == tuple(late.values())
+    assert set(rows[:-1]) == {(None, None, None, None)}
+
+
+def test_a_history_is_the_same_in_parquet(tmp_path: Path) -> None:
+    lines, table = tmp_path / "month.jsonl", tmp_path / "month.parquet"
+    for out in (lines, table):
+        to_file(PRESETS["backlog"], 3, out, cards=600, days=6, count=4_000)
+    with duckdb.connect() as database:
+        read = database.sql(f"SELECT * FROM '{table}'")
+        rows = [dict(zip(read.columns, row, strict=True)) for row in read.fetchall()]
+    records = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [{name: value for name, value in row.items() if value is not None} for row in rows] == records
+    assert {"recurring", "billing_amount", "latitude", "original_id", "fraud_type"} <= {
+        name for record in records for name in record
+    }
+
+
 def test_an_unknown_form_of_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\.csv, \.jsonl"):
         write_history([], tmp_path / "month.xlsx")
@@ -166,3 +196,28 @@ def test_the_seed_alone_decides_a_files_bytes(tmp_path: Path) -> None:
 def test_a_rate_must_be_positive() -> None:
     with pytest.raises(ValueError, match="above 0"):
         with_rate(PRESETS["demo"], 0)
+
+
+def test_the_command_writes_a_table_preset_and_only_to_a_file(tmp_path: Path) -> None:
+    def asked(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["simulate", "--preset", "terminals", "--cards", "40", *arguments])
+
+    out = tmp_path / "a.csv"
+    written = asked("--days", "3", "--to", "file", "--out", str(out))
+    assert written.exit_code == 0
+    assert written.output == f"{len(out.read_text().splitlines()) - 1} transactions in {out}\n"
+    for refused, words in (
+        (asked(), "--to file --out FILE"),
+        (asked("--to", "file", "--out", str(tmp_path / "a.xlsx")), ".parquet"),
+        (asked("--cards", "5000000", "--to", "file", "--out", str(out)), "fewer cards or days"),
+    ):
+        assert refused.exit_code == 2
+        assert words in refused.output
+
+
+def test_the_commands_files_end_on_a_fixed_day(tmp_path: Path) -> None:
+    out = tmp_path / "a.csv"
+    arguments = ["--preset", "backlog", "--cards", "20", "--days", "2", "--to", "file", "--out", str(out)]
+    assert CliRunner().invoke(main, ["simulate", *arguments]).exit_code == 0
+    with out.open(newline="") as file:
+        assert {row["time"][:10] for row in csv.DictReader(file)} == {"2025-12-30", "2025-12-31"}

@@ -1,7 +1,7 @@
 """One attempt to pay, as the switch reports it (a record of ``transactions``), and beside it the truth about it."""
 
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -9,6 +9,9 @@ from pipeline.lab.simulate.cardholders import Cardholder
 from pipeline.lab.simulate.draws import Draws
 from pipeline.lab.simulate.merchants import Merchant
 from pipeline.lab.simulate.places import FEN_PER_MINOR_UNIT, HOME_COUNTRY, HOME_CURRENCY, HOME_UTC_OFFSET_H
+
+if TYPE_CHECKING:
+    from pipeline.lab.simulate.customer_events import Happened
 
 BANK_CLOCK = timezone(timedelta(hours=HOME_UTC_OFFSET_H))
 APPROVED = "00"
@@ -52,11 +55,13 @@ class Transaction(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Truth(NamedTuple):
-    """What a transaction really was: never part of the transaction. ``kind`` names the population or occasion."""
+    """What a transaction really was: never part of the transaction. ``kind`` names the population or occasion,
+    ``point`` the compromised merchant where it exposed its card, or that its fraud came from."""
 
     id: str
     fraud: bool
     kind: str
+    point: str | None = None
 
 
 class Episode:
@@ -71,13 +76,15 @@ class Episode:
 
 
 class Attempt(NamedTuple):
-    """``time`` unix seconds. ``episode`` None: the cardholder's own."""
+    """``time`` unix seconds. ``episode`` None: the cardholder's own. ``events``: what happened to the customer before
+    this first attempt of an episode."""
 
     time: float
     card: int
     transaction: Transaction
     truth: Truth
     episode: Episode | None = None
+    events: "tuple[Happened, ...]" = ()
 
     def key(self) -> bytes:
         return self.transaction.card.encode()

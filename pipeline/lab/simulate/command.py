@@ -6,8 +6,9 @@ fallen behind, at once. What carries records to and from topics is given by the 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import msgspec
 from pipeline.core.records import CardCommand
 from pipeline.lab.simulate.attempt import Attempt, Truth
 from pipeline.lab.simulate.customers import customers
-from pipeline.lab.simulate.files import TruthFile, write_history
+from pipeline.lab.simulate.files import TruthFile, write_batches, write_history
 from pipeline.lab.simulate.labels import Chargebacks
-from pipeline.lab.simulate.presets import Preset
+from pipeline.lab.simulate.presets import Preset, TablePreset
 from pipeline.lab.simulate.stream import Stream
 from pipeline.lab.simulate.switch import Switch
+from pipeline.lab.simulate.table import at_most
 from pipeline.lab.simulate.world import World
 from pipeline.ports import Clock
 
@@ -40,12 +42,13 @@ async def _nothing(key: bytes, value: bytes) -> None:
 
 @dataclass
 class Sinks:
-    """Where records go: ``transaction`` and ``label`` by card, ``customer`` by customer, ``result`` by card."""
+    """Where records go: ``transaction``, ``label`` and ``result`` by card, ``customer`` and ``event`` by customer."""
 
     transaction: Send
     customer: Send = _nothing
     label: Send = _nothing
     result: Send = _nothing
+    event: Send = _nothing
     truth: Callable[[Truth], None] | None = None
 
 
@@ -57,6 +60,7 @@ class Sent:
     transactions: int = 0
     fraud: int = 0
     labels: int = 0
+    events: int = 0
     commands: int = 0
     stale_commands: int = 0
     unreadable_commands: int = 0
@@ -65,7 +69,7 @@ class Sent:
 
 def world_for(preset: Preset, seed: int, now: float, shift_s: float = 0.0, cards: int | None = None) -> World:
     """The world whose history of ``preset.days`` ends ``now``. Warm-up and live run must be given the same one."""
-    return World(seed, cards or preset.cards, now - preset.days * 86_400, shift_s)
+    return World(seed, cards or preset.cards, now - preset.days * 86_400, shift_s, preset.world)
 
 
 def with_rate(preset: Preset, rate: float | None) -> Preset:
@@ -78,22 +82,35 @@ def with_rate(preset: Preset, rate: float | None) -> Preset:
 
 
 def to_file(
-    preset: Preset,
+    preset: Preset | TablePreset,
     seed: int,
     out: Path,
     *,
-    now: float = FILE_ENDS,
+    now: float | None = None,
     cards: int | None = None,
+    days: int | None = None,
     count: int | None = None,
     truth: Path | None = None,
 ) -> int:
-    """Write the history of ``preset`` that ends at unix time ``now`` to ``out`` (CSV or JSON lines, by its suffix),
-    at most ``count`` transactions, and the truth beside it; answer how many. Errors as of `write_history`."""
-    attempts = Stream(world_for(preset, seed, now, cards=cards)).history(preset.days)
-    if truth is None:
-        return write_history(attempts, out, count)
-    with closing(TruthFile(truth)) as told:
-        return write_history(attempts, out, count, told)
+    """Write the history of ``preset`` to ``out`` (CSV, JSON lines or Parquet, by its suffix), at most ``count``
+    transactions, and the truth beside it; answer how many.
+
+    It ends at unix time ``now``; without one, a world's at `FILE_ENDS`, a table's ``days`` after its own first day.
+    Errors as of `write_table`.
+    """
+    preset = preset if days is None else replace(preset, days=days)
+    with ExitStack() as files:
+        told = None if truth is None else files.enter_context(closing(TruthFile(truth)))
+        if isinstance(preset, Preset):
+            world = world_for(preset, seed, FILE_ENDS if now is None else now, cards=cards)
+            return write_history(Stream(world).history(preset.days), out, count, told)
+        first = preset.first_day if now is None else _day_of(now) - timedelta(days=preset.days)
+        batches = preset.make(seed, cards or preset.cards, preset.days, first)
+        return write_batches(batches if count is None else at_most(batches, count), out, told)
+
+
+def _day_of(time: float) -> date:
+    return datetime.fromtimestamp(time, UTC).date()
 
 
 async def simulate(
@@ -116,7 +133,7 @@ async def simulate(
         sent.customers += 1
     stream = Stream(world, switch)
     traffic = stream.history(preset.days) if preset.live is None else stream.live(clock.now(), preset.live)
-    sending = asyncio.create_task(_send(islice(traffic, count), world, preset, sinks, clock, stop, sent))
+    sending = asyncio.create_task(_send(islice(traffic, count), stream, world.seed, preset, sinks, clock, stop, sent))
     tasks: set[asyncio.Task[None]] = {sending}
     if commands is not None:
         tasks.add(asyncio.create_task(_obey(switch, commands, sinks, clock, sent)))
@@ -133,14 +150,15 @@ async def simulate(
 
 async def _send(
     traffic: Iterator[Attempt],
-    world: World,
+    stream: Stream,
+    seed: int,
     preset: Preset,
     sinks: Sinks,
     clock: Clock,
     stop: asyncio.Event,
     sent: Sent,
 ) -> None:
-    chargebacks = Chargebacks(world.seed)
+    chargebacks = Chargebacks(seed, preset.chargebacks)
     for attempt in traffic:
         ahead_s = attempt.time - clock.now() if preset.live is not None else 0.0
         if ahead_s > 0:
@@ -149,6 +167,9 @@ async def _send(
             await asyncio.sleep(0)
         if stop.is_set():
             return
+        for event in stream.happened(attempt.time):
+            await sinks.event(event.key(), event.value())
+            sent.events += 1
         await sinks.transaction(attempt.key(), attempt.value())
         if sinks.truth is not None:
             sinks.truth(attempt.truth)

@@ -30,6 +30,7 @@ from pipeline.lab.simulate.merchants import (
     ZONES,
     Merchants,
 )
+from pipeline.lab.simulate.places import HOME_CURRENCY
 
 TRANSIT = BY_KEY["transit"]
 MINUTE_S = 60.0
@@ -37,7 +38,9 @@ MINUTE_S = 60.0
 
 @dataclass(frozen=True)
 class LifeParameters:
-    """Shares of occasions; what is left over is everyday purchases. Pay-day figures are factors and days. ``*_per_day`` are per card."""
+    """Shares of occasions; what is left over is everyday purchases. Pay-day figures are factors and days. Of purchases
+    in another currency ``unbilled`` come without the billing amount (the bank's own rates must do), and of the others
+    ``converted_there`` are already in the bank's currency (the shop's terminal offered it)."""
 
     outing: float = 0.012
     top_up: float = 0.005
@@ -50,6 +53,8 @@ class LifeParameters:
     wrong_pin: float = 0.012
     short_of_funds: float = 0.012
     new_device: float = 0.08
+    unbilled: float = 0.0
+    converted_there: float = 0.0
     pay_day_spend: float = 1.3
     pay_day_amount: float = 1.2
     pay_day_days: int = 4
@@ -146,14 +151,25 @@ class DailyLife:
             stored = draws.chance(0.35)
             paid = pay(card, shop, time, fen, draws, entry_mode="stored" if stored else "ecommerce", response=response)
             device = f"dev-{draws.identifier()[:16]}" if draws.chance(self._p.new_device) else card.device
-            return online(card, paid, device, draws)
+            return self._in_another_currency(online(card, paid, device, draws), draws)
         if category == TRANSIT or draws.chance(card.contactless):
             paid = pay(card, shop, time, fen, draws, entry_mode="contactless", response=response)
             if card.wallet and draws.chance(0.6):
                 paid.wallet = card.wallet
-            return paid
+            return self._in_another_currency(paid, draws)
         entry = "chip" if draws.chance(0.93) else "magstripe"
-        return pay(card, shop, time, fen, draws, entry_mode=entry, response=response)
+        paid = pay(card, shop, time, fen, draws, entry_mode=entry, response=response)
+        return self._in_another_currency(paid, draws)
+
+    def _in_another_currency(self, paid: Transaction, draws: Draws) -> Transaction:
+        """How a purchase abroad reaches the bank; a world where all come alike draws nothing here."""
+        if paid.billing_amount is None or not (self._p.unbilled or self._p.converted_there):
+            return paid
+        if draws.chance(self._p.unbilled):
+            paid.billing_amount = paid.billing_currency = None
+        elif draws.chance(self._p.converted_there):
+            paid.amount, paid.currency = paid.billing_amount, HOME_CURRENCY
+        return paid
 
     def _everyday(self, card: Cardholder, time: float, draws: Draws, scale: float) -> list[Attempt]:
         category = draws.weighted(card.categories)

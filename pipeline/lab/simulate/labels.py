@@ -1,7 +1,8 @@
 """Chargebacks: what the bank learns weeks later, when a cardholder has read the statement.
 
 Of the fraud that got through, most is reported, some days or weeks after; of genuine purchases a very few are disputed
-wrongly. Delays are log-normal.
+wrongly. Delays are log-normal, within
+bounds.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,11 @@ class ChargebackParameters:
     median_days: float = 9.0
     sigma: float = 0.7
     least_days: float = 1.0
+    most_days: float = 400.0
+
+
+LATE = ChargebackParameters(reported=0.7, median_days=35.0, sigma=0.35, least_days=20.0, most_days=60.0)
+"""Nobody looks at a statement before it is printed: three weeks to two months, and three of ten never."""
 
 
 class Chargebacks:
@@ -41,7 +47,8 @@ class Chargebacks:
             return
         if not draws.chance(self._p.reported if attempt.truth.fraud else self._p.wrongly):
             return
-        delay_days = max(self._p.least_days, draws.lognormal(self._p.median_days, self._p.sigma))
+        delay_days = draws.lognormal(self._p.median_days, self._p.sigma)
+        delay_days = min(self._p.most_days, max(self._p.least_days, delay_days))
         when = attempt.time + delay_days * DAY_S
         label = Label(
             transaction=transaction.id,

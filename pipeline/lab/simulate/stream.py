@@ -11,12 +11,13 @@ as often as in its history, and the traffic does not follow the day. Fraud begin
 often than in life and at once a few times over, and thieves hurry by ``pace``. Subscriptions are left out. What is alerted is for the scorer to find: nothing here is marked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from pipeline.lab.simulate.attempt import Attempt
 from pipeline.lab.simulate.cardholders import Cardholder
+from pipeline.lab.simulate.customer_events import Happened
 from pipeline.lab.simulate.draws import Draws, Source
 from pipeline.lab.simulate.switch import Switch
 from pipeline.lab.simulate.world import World
@@ -48,7 +49,14 @@ class Stream:
         self._world = world
         self._switch = switch or Switch()
         self._under_way: list[tuple[float, int, Attempt]] = []
+        self._events: list[tuple[float, int, Happened]] = []
+        self._exposed: set[tuple[int, int]] = set()
         self._made = 0
+
+    def happened(self, now: float) -> Iterator[Happened]:
+        """What became of customers by unix ``now``, each once, in order of time: ask with the traffic going on."""
+        while self._events and self._events[0][0] <= now:
+            yield heappop(self._events)[2]
 
     def history(self, days: int | None = None) -> Iterator[Attempt]:
         """All traffic from the world's start for ``days`` times 24 hours (None: for ever), in order of time."""
@@ -98,6 +106,7 @@ class Stream:
             if card.subscriptions and world_day >= card.first_day:
                 self._add(world.life.subscriptions(card, day))
         plan += self._fraud_plan(day)
+        self._tell(tuple(world.customers_days.of(day, world.cards)))
         plan.sort()
         for time, index, number in plan:
             yield from self._until(time)
@@ -150,6 +159,23 @@ class Stream:
         for attempt in attempts:
             self._made += 1
             heappush(self._under_way, (attempt.time, self._made, attempt))
+            if attempt.events:
+                self._tell(attempt.events)
+
+    def _tell(self, events: Sequence[Happened]) -> None:
+        for event in events:
+            self._made += 1
+            heappush(self._events, (event.time, self._made, event))
+
+    def _exposing(self, attempt: Attempt) -> Attempt:
+        """``attempt``, the place named that it exposed its card at; what thieves will do with the card is under way."""
+        compromise = self._world.compromised.exposing(attempt)
+        if compromise is None or attempt.time < self._world.start:  # what nobody is shown exposes nobody
+            return attempt
+        if (compromise.number, attempt.card) not in self._exposed:
+            self._exposed.add((compromise.number, attempt.card))
+            self._add(self._world.compromised.use(compromise, self._world.cardholders.get(attempt.card)))
+        return attempt._replace(truth=attempt.truth._replace(point=compromise.merchant.id))
 
     def _until(self, time: float) -> Iterator[Attempt]:
         """What is under way and due before ``time``, answered by the switch."""
@@ -161,4 +187,4 @@ class Stream:
                 continue
             if not self._switch.authorise(attempt.transaction, attempt.time) and episode is not None:
                 episode.patience -= 1
-            yield attempt
+            yield self._exposing(attempt)

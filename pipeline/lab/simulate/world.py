@@ -1,14 +1,16 @@
 """Everything one seed makes: cards, merchants, calendar, and the populations that use them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipeline.lab.simulate.account_takeover import AccountTakeover, AccountTakeoverParameters
 from pipeline.lab.simulate.attempt import Attempt
 from pipeline.lab.simulate.calendar import Calendar
 from pipeline.lab.simulate.card_testing import CardTesting, CardTestingParameters
 from pipeline.lab.simulate.cardholders import Cardholder, CardholderParameters, Cardholders
 from pipeline.lab.simulate.cash_out import CashOut, CashOutParameters
+from pipeline.lab.simulate.compromised_merchant import CompromisedMerchantParameters, CompromisedMerchants
+from pipeline.lab.simulate.customer_events import CustomerEventParameters, CustomersDays
 from pipeline.lab.simulate.daily_life import DailyLife, LifeParameters
 from pipeline.lab.simulate.draws import Draws
 from pipeline.lab.simulate.merchants import Merchants
@@ -35,6 +37,9 @@ class WorldParameters:
     stolen_card: StolenCardParameters = field(default_factory=StolenCardParameters)
     card_testing: CardTestingParameters = field(default_factory=CardTestingParameters)
     cash_out: CashOutParameters = field(default_factory=CashOutParameters)
+    account_takeover: AccountTakeoverParameters = field(default_factory=AccountTakeoverParameters)
+    compromised_merchant: CompromisedMerchantParameters = field(default_factory=CompromisedMerchantParameters)
+    customer_events: CustomerEventParameters = field(default_factory=CustomerEventParameters)
 
 
 class World:
@@ -64,11 +69,15 @@ class World:
         self.merchants = Merchants(seed)
         self.cardholders = Cardholders(seed, p.cardholders)
         self.life = DailyLife(seed, self.merchants, self.calendar, p.life)
-        self.fraud: Sequence[FraudPopulation] = (
+        self.compromised = CompromisedMerchants(seed, self.merchants, self.calendar, p.compromised_merchant)
+        self.customers_days = CustomersDays(seed, self.cardholders, self.calendar, p.customer_events)
+        self.fraud: list[FraudPopulation] = [
             StolenCard(self.merchants, p.stolen_card),
             CardTesting(self.merchants, p.card_testing),
             CashOut(self.merchants, p.cash_out),
-        )
+        ]
+        if p.account_takeover.per_card_day > 0:
+            self.fraud.append(AccountTakeover(self.merchants, p.account_takeover))
 
     def world_day(self, time: float) -> int:
         return self.calendar.day(time) - self.calendar.day(self.start)
