@@ -129,11 +129,12 @@ def config() -> None:
 
 @config.command()
 def check() -> None:
-    """Read all of it as the roles do; a line for each: `ok NAME`, or what is wrong (then the exit code is 2)."""
+    """Read all of it as the roles do; a line for each: `ok NAME`, or what is wrong (then the exit code is 2).
+    Below a policy stand its counters and how exact they are, below a list its size."""
     from pipeline.app.config_check import check_configuration
 
     found = check_configuration()
-    told = dict.fromkeys(line for each in found for line in each.refusals or (f"ok {each.name}",))
+    told = dict.fromkeys(line for each in found for line in each.refusals or (f"ok {each.name}", *each.notes))
     for line in told:
         click.echo(line)
     if any(each.refusals for each in found):

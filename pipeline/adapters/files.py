@@ -26,3 +26,31 @@ class WatchedFile:
         """Text and path. Raises OSError."""
         self._seen = self._stamp()
         return self.path.read_text(encoding="utf-8"), str(self.path)
+
+
+class WatchedFolder:
+    """The files of one ending in a folder, which may come, change and go while the program runs. No folder: no files."""
+
+    def __init__(self, path: Path, ending: str) -> None:
+        self._path = path
+        self._ending = ending
+        self._seen: dict[Path, tuple[int, int]] | None = None
+
+    def _stamps(self) -> dict[Path, tuple[int, int]]:
+        stamps = {}
+        for file in sorted(self._path.glob(f"*{self._ending}")):
+            try:
+                status = file.stat()
+            except OSError:  # gone meanwhile
+                continue
+            stamps[file] = (status.st_mtime_ns, status.st_size)
+        return stamps
+
+    def changed(self) -> bool:
+        """Whether files came, went or are others than at the last `read`."""
+        return self._stamps() != self._seen
+
+    def read(self) -> list[tuple[str, str, str]]:
+        """Name without ending, text and path of each. Raises OSError or UnicodeError."""
+        self._seen = self._stamps()
+        return [(file.stem, file.read_text(encoding="utf-8"), str(file)) for file in self._seen]

@@ -15,10 +15,20 @@ from models.calibrate import PriorRefused, parse_prior
 from pipeline.adapters.almanac import world_almanac
 from pipeline.adapters.channels.settings import ChannelSettings
 from pipeline.adapters.crm.apprise import NoApprise
-from pipeline.app.configuration import LANGUAGES, WrongInstallation, load_money, policy_parser, read
+from pipeline.app.configuration import (
+    LANGUAGES,
+    LISTS,
+    ListFolder,
+    WrongInstallation,
+    load_money,
+    policy_parser,
+    read,
+)
 from pipeline.core.columns import SCHEMA
 from pipeline.core.contact_hours import Almanac
+from pipeline.core.counters import explain
 from pipeline.core.crm_mapping import parse_mapping
+from pipeline.core.lists import parse_list
 from pipeline.core.messages import TemplateError
 from pipeline.core.toml_text import FileError
 from pipeline.core.words import Words, check_words, parse_words
@@ -43,10 +53,19 @@ SETTINGS: Mapping[str, type[Settings]] = {
 
 
 class Checked(NamedTuple):
-    """One thing that was looked at, and what is wrong with it (nothing: it is right)."""
+    """One thing that was looked at, and what is wrong with it (nothing: it is right). ``notes``: what its author should
+    know of it."""
 
     name: str
     refusals: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Found(NamedTuple):
+    """What a look found, where it has something to note."""
+
+    refusals: list[str]
+    notes: list[str]
 
 
 def refusal(error: Exception) -> str | None:
@@ -90,7 +109,7 @@ def check_configuration() -> list[Checked]:
 
 
 def _check(name: str, look: Callable[[], object]) -> Checked:
-    """``look`` raises, or answers a list of what is wrong, or anything else."""
+    """``look`` raises, or answers a list of what is wrong, `Found`, or anything else."""
     try:
         found = look()
     except Exception as error:
@@ -98,6 +117,8 @@ def _check(name: str, look: Callable[[], object]) -> Checked:
         if words is None:
             raise
         return Checked(name, tuple(words.splitlines()))
+    if isinstance(found, Found):
+        return Checked(name, tuple(found.refusals), tuple(found.notes))
     return Checked(name, tuple(found) if isinstance(found, list) else ())
 
 
@@ -107,6 +128,9 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"messages/{language}/reasons.toml", partial(_words, settings, language)
         yield f"messages/{language}/contact.toml", partial(_report_words, settings, language)
     yield "messages/*/messages.toml", lambda: read_texts(root)
+    for path in sorted(root.glob(f"{LISTS}/*.toml")):
+        yield f"{LISTS}/{path.name}", partial(_list, path)
+    yield "all lists together", lambda: ListFolder(settings).read()
     for path in sorted(root.glob("policies/*.toml")):
         yield f"policies/{path.name}", partial(_policy, settings, path)
     yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
@@ -132,9 +156,15 @@ def _report_words(settings: Settings, language: str) -> Words:
     return parse_words(*read(settings, f"messages/{language}/contact.toml"))
 
 
-def _policy(settings: Settings, path: Path) -> list[str]:
-    """Raises what `policy_parser` raises; answers what could not be told in words."""
+def _list(path: Path) -> Found:
+    made = parse_list(path.stem, path.read_text(encoding="utf-8"), str(path))
+    return Found([], [f"  in_list({made.column}, '{made.name}'): {len(made.until)} entries"])
+
+
+def _policy(settings: Settings, path: Path) -> Found:
+    """Raises what `policy_parser` and the lists raise; answers what could not be told in words and which lists are
+    missing, and what the policy's counters keep to."""
     policy = policy_parser(settings)(path.read_text(encoding="utf-8"), str(path))
-    return [
-        f"{path}: {missing}" for missing in check_words(policy, {each: _words(settings, each) for each in LANGUAGES})
-    ]
+    missing = check_words(policy, {each: _words(settings, each) for each in LANGUAGES})
+    unmet = policy.unmet(ListFolder(settings).read()) if policy.lists else []
+    return Found([f"{path}: {each}" for each in missing] + unmet, [f"  {each}" for each in explain(policy.counters)])

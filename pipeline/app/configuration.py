@@ -12,9 +12,11 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from pipeline.adapters.files import WatchedFolder
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import Money, parse_rates
 from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.lists import Lists, parse_list
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.words import Words, parse_words
 from pipeline.roles.learner.course import FeatureSpace
@@ -22,6 +24,8 @@ from pipeline.settings import Settings
 
 LANGUAGES = ("en", "zh-CN")
 PORTS = {"gateway": 9110, "scorer": 9120, "learner": 9130, "contact": 9140, "reminder": 9150, "archive": 9160, "desk": 9170, "crm": 9180}  # fmt: skip
+LISTS = "lists"
+"""The folder below CONFIG_DIR."""
 FEATURE_SPACE = FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit)
 
 
@@ -51,6 +55,20 @@ def policy_parser(settings: Settings) -> Callable[[str, str], Policy]:
         return parse_policy(text, filename, SCHEMA, known)
 
     return parse
+
+
+class ListFolder:
+    """The bank's lists as files below CONFIG_DIR, looked at again for changes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = WatchedFolder(settings.config_dir / LISTS, ".toml")
+
+    def changed(self) -> bool:
+        return self._folder.changed()
+
+    def read(self) -> Lists:
+        """Raises ListError, OSError or UnicodeError."""
+        return Lists([parse_list(name, text, path) for name, text, path in self._folder.read()])
 
 
 def load_money(settings: Settings) -> Money:

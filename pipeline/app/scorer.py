@@ -16,6 +16,7 @@ from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.profiles import RedisProfiles
 from pipeline.app.configuration import (
+    ListFolder,
     WrongInstallation,
     done_before,
     load_money,
@@ -49,12 +50,14 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     metrics.know_reasons(sorted(REFUSALS))
     policy_file = WatchedFile(settings.config_dir / settings.scorer_policy)
     parse = policy_parser(settings)
+    lists = ListFolder(settings)
     knowledge = Knowledge(
         parse(*policy_file.read()),
         load_money(settings),
         parse_prior(*read(settings, "models/prior.toml")),
         secret(settings.snapshot_key),
         parse,
+        lists.read(),
     )
     kafka = KafkaLog(settings)
     if not await done_before(stop, kafka.start()):
@@ -67,6 +70,7 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     caught_up = asyncio.Event()
     followers = [
         asyncio.create_task(knowledge.follow_policy(policy_file, stop)),
+        asyncio.create_task(knowledge.follow_lists(lists, stop)),
         asyncio.create_task(knowledge.follow_control(lambda: KafkaReader(settings, CONTROL), caught_up, stop)),
     ]
     try:

@@ -1,3 +1,4 @@
+from pipeline.core.counters import Counting
 from pipeline.core.poll import Floats, Row
 from pipeline.core.topics import Record
 from pipeline.core.transaction import Event
@@ -8,4 +9,5 @@ def advance_part(
     events: list[tuple[Record, Event, bytes]],
     rows: list[Row],
     matrix: Floats,
+    counting: Counting | None = None,
 ) -> int: ...

@@ -17,7 +17,7 @@ from cpython.tuple cimport PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport NAN, asin, cos, exp, fabs, isnan, log1p, sin, sqrt
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from pipeline.core._card_row cimport (
     CASHED, CHECKED, COUNTED, COUNTRY_SLOTS, DECLINED, MCC_SLOTS, MERCHANT_SLOTS, REVERSED, SPENT,
@@ -26,8 +26,9 @@ from pipeline.core._card_row cimport (
 from pipeline.core._transaction cimport (
     Offsets, category_of, checksum_of, digest_of, field, hour_of, of_class, offsets, second_of,
 )
+from pipeline.core._card_counters cimport Plan, attempted, in_place, passed_by, plan_of, tag_at, taken_back
 
-from pipeline.core import profile, profile_habits, profile_row
+from pipeline.core import counter_slots, profile, profile_habits, profile_row
 from pipeline.core.features import FEATURES
 from pipeline.core.poll import Row
 from pipeline.core.transaction import Event, Transaction
@@ -63,38 +64,82 @@ cdef double MIN_TRAVEL_S = profile.MIN_TRAVEL_S
 cdef double EARTH_KM = profile.EARTH_KM
 cdef double USUAL_DAYS = profile.USUAL_DAYS
 
+cdef object rearranged = counter_slots.rearranged
+cdef double[28] ESTIMATES = counter_slots.DISTINCT_ESTIMATES
+
 cdef Offsets OFFSETS = offsets(Event, Transaction)
 
 if sizeof(CardRow) != profile_row.ROW_BYTES or profile_row.VERSION != 1 or COLUMNS != len(FEATURES):
     raise RuntimeError("pipeline.core._advance was compiled for another row or other features: run `make install`")
 
 
-def advance_part(dict held not None, dict dirty not None, list events not None, list rows not None, matrix):
+def advance_part(
+    dict held not None, dict dirty not None, list events not None, list rows not None, matrix, counting=None
+):
     """See `pipeline.core.advancing.advance_in_python`."""
-    cdef Py_buffer view
-    cdef Py_ssize_t at = len(rows), repeats = 0
+    cdef Py_buffer view, values
+    cdef Py_ssize_t at = len(rows), repeats = 0, index = 0
     cdef double* features
     cdef bytes row, moved
     cdef int handling = SCORED
+    cdef Plan plan
+    plan.count = 0
     PyObject_GetBuffer(matrix, &view, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
     try:
         if view.ndim != 2 or view.format != b"d" or view.shape[1] != COLUMNS or view.shape[0] < at + len(events):
             raise ValueError(f"the matrix must be float64[n, {COLUMNS}] with a row for each event")
+        if counting is not None:
+            plan_of(&plan, &values, counting, at, len(events))
+            plan.estimates = ESTIMATES
         for record, event, card in events:
             row = held.get(card, EMPTY_ROW)
             if PyBytes_GET_SIZE(row) != sizeof(CardRow):
                 check_row(row)
             features = <double*>view.buf + at * COLUMNS
             moved = _advance(row, event, features, &handling)
+            index += 1
             if handling == REPEAT:
                 repeats += 1
                 continue
+            if plan.count:
+                _count_own(row, moved, event, handling, index - 1, &plan, plan.values + at * plan.count, counting)
+            elif tag_at(<const CardRow*>PyBytes_AS_STRING(moved), 0):
+                memset((<CardRow*>PyBytes_AS_STRING(moved)).spare, 0, 64)
             held[card] = dirty[card] = moved
             rows.append(_poll_row(record, event, handling != SCORED))
             at += 1
     finally:
         PyBuffer_Release(&view)
+        if plan.count:
+            PyBuffer_Release(&values)
     return repeats
+
+
+cdef int _count_own(
+    bytes row, bytes moved, event, int handling, Py_ssize_t index, const Plan* plan, double* values, counting
+) except -1:
+    """The bank's own counters of ``moved``, the row after ``event``, and their values."""
+    cdef const CardRow* before = <const CardRow*>PyBytes_AS_STRING(row)
+    cdef CardRow* card = <CardRow*>PyBytes_AS_STRING(moved)
+    cdef int number, original
+    cdef bytes spare
+    cdef double amount = field(event, OFFSETS.amount)
+    if before.seen == 0 and tag_at(card, 0) == 0:  # what `rearranged` makes of a card never seen
+        memcpy(card.spare, plan.begun, 64)
+    elif not in_place(card, plan):
+        spare = rearranged(card.spare[:64], counting.counters.slots, before.seen == 0)
+        memcpy(card.spare, PyBytes_AS_STRING(spare), 64)
+    if handling == SCORED:
+        attempted(before, card, plan, field(event, OFFSETS.at), amount, index, values)
+        return 0
+    if handling == REVERSAL:
+        original = _find_original(before, field(field(event, OFFSETS.transaction), OFFSETS.original_id))
+        if original >= 0:
+            taken_back(before, card, plan, original, amount)
+    passed_by(card)
+    for number in range(plan.count):
+        values[number] = NAN
+    return 0
 
 
 cdef inline object _poll_row(object record, object event, bint exempt):

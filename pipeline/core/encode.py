@@ -1,6 +1,6 @@
 """A decided poll as records: `decisions` for everybody, `scored` for the learner and for recomputing a decision."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import msgspec
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core import scored as scored_record
+from pipeline.core.counter_slots import SLOTS
 from pipeline.core.decide import Verdicts
 from pipeline.core.decision import (
     APPROVE,
@@ -35,7 +36,7 @@ KNOWN_AFTER = 10
 """Transactions after which a card's habits count as known; before, its decisions say ``warming_up``."""
 TOLD_DECIMALS = 6
 """A decision tells its features so exactly; `scored` has them whole."""
-_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(FEATURES) + 5) + 160)
+_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(FEATURES) + 5 + SLOTS) + 160)
 """Rows of a `scored` record: its columns, and at most 160 bytes of id and token a row."""
 _SEEN = next(index for index, feature in enumerate(FEATURES) if feature.name == "transactions_seen")
 _NAMES = tuple(feature.name for feature in FEATURES)
@@ -85,7 +86,11 @@ class _Writer:
         self._versions = versions
         self._decided_at = decided_at
         self._outcomes = verdicts.outcome.tolist()
-        features = np.round(table.matrix[verdicts.alerted], TOLD_DECIMALS)
+        self._names, told = _NAMES, table.matrix[verdicts.alerted]
+        if counters := versions.policy.counters:
+            self._names = (*_NAMES, *counters.names)
+            told = np.hstack((told, table.counted[verdicts.alerted]))
+        features = np.round(told, TOLD_DECIMALS)
         self._told: dict[int, list[float]] = dict(zip(verdicts.alerted.tolist(), features.tolist(), strict=True))
         self._score, self._percentile = table.score.tolist(), table.percentile.tolist()
         warming = versions.model.warming_up | (table.matrix[:, _SEEN] < KNOWN_AFTER)
@@ -146,7 +151,7 @@ class _Writer:
             decided_at=self._decided_at,
         )
         if index in self._told:
-            _tell_more(decision, row.event, self._told[index], self._verdicts, index)
+            _tell_more(decision, row.event, zip(self._names, self._told[index], strict=True), self._verdicts, index)
         offset, timestamp = b"%d" % row.record.offset, b"%d" % row.record.timestamp
         headers = tuple(zip(_HEADERS, (offset, timestamp, outcome_bytes), strict=True))
         if index in self._reversals and transaction.original_id is not None:
@@ -181,6 +186,9 @@ class _Writer:
             percentile=table.percentile.take(chosen).astype("<f8", copy=False).tobytes(),
             score=table.score.take(chosen).astype("<f8", copy=False).tobytes(),
         )
+        if counters := self._versions.policy.counters:
+            record.counter_layout, record.counters = counters.layout, counters.names
+            record.counted = table.counted.take(chosen, axis=0).astype("<f8", copy=False).tobytes()
         offset = b"%d" % rows[0].record.offset
         return Outgoing(b"%d" % partition, scored_record.encode(record), ((HEADER_SOURCE_OFFSET, offset),))
 
@@ -194,7 +202,9 @@ def _json_column(values: list[float]) -> list[bytes]:
     return _encode(values)[1:-1].split(b",")
 
 
-def _tell_more(decision: Decision, event: Event, features: list[float], verdicts: Verdicts, index: int) -> None:
+def _tell_more(
+    decision: Decision, event: Event, features: Iterable[tuple[str, float]], verdicts: Verdicts, index: int
+) -> None:
     """From `notify` up, and in the control group, a decision carries what people and the contact role need."""
     transaction = event.transaction
     decision.actions = verdicts.actions(index)
@@ -208,4 +218,4 @@ def _tell_more(decision: Decision, event: Event, features: list[float], verdicts
     decision.hard = verdicts.hard(index)
     withheld = verdicts.withheld(index)
     decision.withheld = None if withheld is None else withheld.name
-    decision.features = {name: value for name, value in zip(_NAMES, features, strict=True) if value == value}
+    decision.features = {name: value for name, value in features if value == value}

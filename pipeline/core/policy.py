@@ -2,19 +2,24 @@
 
 ``[[threshold]]`` says what is done from a score upwards (the highest one reached counts), ``[[rule]]`` what is done
 where a SQL condition holds, ``[[reason]]`` which conditions help to explain, in words, why a transaction was found
-unusual; those never cause anything. ``[control_group]`` lets a small random share off, to measure what acting is worth.
-A file that is wrong in any part is refused as a whole.
+unusual; those never cause anything. ``[counters]`` defines counters of the bank's own, which all of them may then speak
+of as columns; ``[control_group]`` lets a small random share off, to measure what acting is worth. A file that is wrong in
+any part is refused as a whole.
 """
 
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from pipeline.core.control_group import MAX_SHARE, ControlGroup
+from pipeline.core.counters import NO_COUNTERS, Counters, with_counters
 from pipeline.core.decision import Actions, Outcome, summarise
+from pipeline.core.lists import Lists, ListUse, list_use
+from pipeline.core.policy_counters import read_counters
 from pipeline.core.rules import Rule, RuleError, Schema, compile_rule
 from pipeline.core.toml_text import FileError, TomlText
 
@@ -63,7 +68,8 @@ class Explanation(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """``version``: the name and the beginning of the file's SHA-256. ``columns``: all that deciding looks at."""
+    """``version``: the name and the beginning of the file's SHA-256. ``columns``: all that deciding looks at; ``lists``:
+    the bank's lists among that, each with ``file:line`` of a rule that asks it."""
 
     name: str
     version: str
@@ -71,7 +77,21 @@ class Policy(NamedTuple):
     rules: tuple[PolicyRule, ...]
     explanations: tuple[Explanation, ...]
     columns: frozenset[str]
+    counters: Counters = NO_COUNTERS
+    lists: Mapping[ListUse, str] = MappingProxyType({})
     control_group: ControlGroup | None = None
+
+    def unmet(self, lists: Lists) -> list[str]:
+        """Why ``lists`` are not enough for this policy, a sentence each with its place in the file."""
+        return [f"{place}: {wrong}" for use, place in self.lists.items() if (wrong := lists.unmet(use)) is not None]
+
+    def in_force(self, lists: Lists) -> "Policy":
+        """This policy deciding with ``lists`` (which are enough for it): its version says with which, for a decision can
+        only be made again with the same."""
+        if not self.lists:
+            return self
+        plain = self.version.partition("+")[0]
+        return self._replace(version=f"{plain}+{lists.version(use.name for use in self.lists)}")
 
 
 def parse_policy(text: str, filename: str, schema: Schema, known_words: Collection[str] | None = None) -> Policy:
@@ -125,18 +145,21 @@ class _Reader:
         self._file = file
         self._schema = schema
         self._known_words = known_words
+        self._lists: dict[ListUse, str] = {}
 
     def policy(self) -> Policy:
         data = self._file.data
         for key in data:
-            if key not in ("name", "control_group", *_LIMITS):
-                known = "name, [control_group], [[threshold]], [[rule]] and [[reason]]"
+            if key not in ("name", "counters", "control_group", *_LIMITS):
+                known = "name, [counters], [control_group], [[threshold]], [[rule]] and [[reason]]"
                 self._file.fail(f"unknown entry {key!r}: a policy has {known}",
                                 max(self._file.key(key), self._file.table(key, 0)))  # fmt: skip
         name = data.get("name")
         if not isinstance(name, str):
             self._file.fail('the policy has no name: write name = "…" before the first table')
         self._name(name, self._file.key("name"))
+        counters = read_counters(self._file, self._schema, self._name)
+        self._schema = with_counters(self._schema, counters)
         thresholds = self._thresholds(self._tables("threshold", _ThresholdTable))
         rules = self._rules(self._tables("rule", _RuleTable))
         explanations = self._explanations(self._tables("reason", _ReasonTable))
@@ -146,13 +169,15 @@ class _Reader:
         measured = [*(["score"] if thresholds else []), *(["amount"] if group else [])]
         columns = frozenset(measured).union(*looked_at, *told)
         digest = hashlib.sha256(self._file.text.encode()).hexdigest()
-        return Policy(name, f"{name}@{digest[:12]}", thresholds, rules, explanations, columns, group)
+        return Policy(
+            name, f"{name}@{digest[:12]}", thresholds, rules, explanations, columns, counters, self._lists, group
+        )
 
     def _control_group(self) -> ControlGroup | None:
         given = self._file.data.get("control_group")
         if given is None:
             return None
-        line = self._file.table("control_group", 0)
+        line = self._file.header("control_group")
         try:
             table = msgspec.convert(given, _ControlGroupTable)
         except msgspec.ValidationError as error:
@@ -229,12 +254,14 @@ class _Reader:
         return tuple(sorted(made, key=lambda explanation: -explanation.weight))
 
     def _rule(self, when: str, table: int) -> Rule:
+        line = self._file.value("when", table)
         try:
-            return compile_rule(when, self._schema)
+            rule = compile_rule(when, self._schema)
         except RuleError as error:
-            self._file.fail(
-                f"when: {error.message}, at {error.piece!r}", self._file.value("when", table) + error.line - 1
-            )
+            self._file.fail(f"when: {error.message}, at {error.piece!r}", line + error.line - 1)
+        for use in filter(None, map(list_use, sorted(rule.columns))):
+            self._lists.setdefault(use, self._file.place(line))
+        return rule
 
     def _figures(self, figures: Sequence[str], table: int) -> tuple[str, ...]:
         place = self._file.key("figures", table)

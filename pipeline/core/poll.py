@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.currencies import Money
+from pipeline.core.lists import NO_LISTS, Lists
 from pipeline.core.policy import Policy
 from pipeline.core.topics import Outgoing, Record
 from pipeline.core.transaction import Event
@@ -29,11 +30,12 @@ class Model(Protocol):
 
 
 class Versions(NamedTuple):
-    """What a whole poll is decided under."""
+    """What a whole poll is decided under. A policy that asks lists carries their version in its own (`in_force`)."""
 
     policy: Policy
     model: Model
     money: Money
+    lists: Lists = NO_LISTS
 
 
 class Part(NamedTuple):
@@ -72,10 +74,11 @@ class Row(NamedTuple):
 
 class Table(NamedTuple):
     """A poll's ``n`` rows as arrays: ``matrix`` float64[n, F], the others float64[n] or bool[n]. Exempt rows have
-    scores of 0."""
+    scores of 0. ``counted`` float64[n, C]: the policy's own counters, NaN: unknown."""
 
     matrix: Floats
     exempt: NDArray[np.bool_]
     raw: Floats
     percentile: Floats
     score: Floats
+    counted: Floats

@@ -32,9 +32,10 @@ no place. Distances are great circles; times between places count at least a min
 """
 
 import math
+import struct
 from enum import IntEnum
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from pipeline.core import profile_row as layout
 from pipeline.core.profile_habits import CLIP_DEVIATIONS, MIN_DEVIATION, MIN_SPENDS, habits_of, learn_amount
@@ -54,7 +55,7 @@ from pipeline.core.profile_row import (
 )
 from pipeline.core.transaction import Event, Transaction
 
-__all__ = ["EMPTY_ROW", "SCALES_S", "Handling", "advance"]
+__all__ = ["EMPTY_ROW", "SCALES_S", "Handling", "Reversed", "advance", "reversed_by"]
 
 SCALES_S: Final = (60.0, 600.0, 3_600.0, 86_400.0, 604_800.0)
 USUAL_DAYS: Final = 30.0
@@ -66,6 +67,9 @@ APPROVED: Final = frozenset({None, "", "00", "000", "08", "10", "11", "85"})
 CASH_MCCS: Final = frozenset({"6010", "6011"})
 CREDITS: Final = frozenset({"refund", "payment"})
 CARD_ABSENT: Final = frozenset({"ecommerce", "stored"})
+
+_AMOUNT_AND_FLAGS: Final = struct.Struct("<fB")
+"""The end of an entry of the ring."""
 
 _nan = math.nan
 _exp = math.exp
@@ -94,7 +98,7 @@ def advance(row: bytes, event: Event) -> tuple[bytes, tuple[float, ...] | None, 
     if find_entry(ring, digest) >= 0:
         return row, None, _REPEAT
     if transaction.type == "reversal":
-        row = _reverse(row, ring, event, digest)
+        row = _reverse(row, event, digest)
         return row, _standing(row, event.amount), _REVERSAL
     if transaction.kind in CREDITS:
         return remember(row, digest, event.at), _standing(row, event.amount), _CREDIT
@@ -222,21 +226,41 @@ def _journey(
     return km, km / (max(abs(at - place_at), MIN_TRAVEL_S) / 3_600.0), True
 
 
-def _reverse(row: bytes, ring: bytes, event: Event, digest: bytes) -> bytes:
-    """The row without what the reversed transaction still weighs."""
-    row_with_id = remember(row, digest, event.at)
+class Reversed(NamedTuple):
+    """What a reversal takes back: of the ``place``-th transaction of the ring, counted ``at``, of which ``remaining`` was
+    still counted, so much. ``whole``: nothing of it is left."""
+
+    place: int
+    at: float
+    remaining: float
+    flags: int
+    taken: float
+    whole: bool
+
+
+def reversed_by(row: bytes, event: Event) -> Reversed | None:
+    """What the reversal ``event`` takes back from ``row``; None when its original is not there, or not any more."""
     original_id = event.transaction.original_id
-    place = find_entry(ring, _digest(original_id)) if original_id is not None else -1
+    place = find_entry(row[layout.RING :], _digest(original_id)) if original_id is not None else -1
     if place < 0:
-        return row_with_id
-    original, seconds, ticks, remaining, flags = layout.ENTRY.unpack_from(ring, place)
+        return None
+    _, seconds, ticks, remaining, flags = layout.ENTRY.unpack_from(row, layout.RING + place)
     if not flags & COUNTED or flags & REVERSED:
-        return row_with_id
+        return None
     # a reversal without an amount is of the whole; 32-bit amounts are exact to 6e-8
     whole = event.amount == 0.0 or event.amount >= remaining * (1.0 - 1e-6)
     taken = remaining if whole else event.amount
+    return Reversed(place // layout.ENTRY.size, seconds + ticks / 256.0, remaining, flags, taken, whole)
+
+
+def _reverse(row: bytes, event: Event, digest: bytes) -> bytes:
+    """The row without what the reversed transaction still weighs."""
+    original = reversed_by(row, event)
+    if original is None:
+        return remember(row, digest, event.at)
+    place, at, remaining, flags, taken, whole = original
     numbers = list(NUMBERS.unpack_from(row))
-    age = max(numbers[layout.NEWEST] - (seconds + ticks / 256.0), 0.0)
+    age = max(numbers[layout.NEWEST] - at, 0.0)
     weights = [_exp(-age / scale) for scale in SCALES_S]
     for scale, weight in enumerate(weights):
         _take(numbers, layout.SUMS + scale, weight * taken)
@@ -250,9 +274,11 @@ def _reverse(row: bytes, ring: bytes, event: Event, digest: bytes) -> bytes:
     if whole and flags & CASHED:
         _take(numbers, layout.CASH, weights[3])
         _take(numbers, layout.CASH + 1, weights[4])
-    marked = layout.ENTRY.pack(original, seconds, ticks, remaining - taken, flags | REVERSED if whole else flags)
-    kept = ring[:place] + marked + ring[place + layout.ENTRY.size :]
-    return NUMBERS.pack(*numbers) + remember(row[: layout.RING] + kept, digest, event.at)[NUMBERS.size :]
+    start = layout.RING + place * layout.ENTRY.size
+    marked = _AMOUNT_AND_FLAGS.pack(remaining - taken, flags | REVERSED if whole else flags)
+    end = start + layout.ENTRY.size
+    kept = row[: end - len(marked)] + marked + row[end:]
+    return NUMBERS.pack(*numbers) + remember(kept, digest, event.at)[NUMBERS.size :]
 
 
 def _take(numbers: list[float], index: int, weight: float) -> None:

@@ -26,7 +26,7 @@ offset  bytes  field
 148     12     2×6   those countries, ISO 3166 alpha-2, zero: empty slot
 160     20     u16×10 merchant categories, MCC + 1, the latest first, zero: empty slot
 180     64     u32×16 merchants, CRC-32 of the merchant id, the latest first, zero: empty slot
-244     64     f32×16 spare, for the bank's own counters
+244     64     the bank's own counters (`counter_slots`), zero: none
 308     144    18×8  the last eight transactions, the latest first (below)
 ======  =====  ==========================================================================================
 

@@ -7,10 +7,12 @@ the text is refused, so that a rule means the same here and over an archive.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+import sqlglot
 from sqlglot import exp
 
 from pipeline.core import expressions
 from pipeline.core.expressions import Condition, Kind, Value
+from pipeline.core.lists import LIST_COLUMNS, LIST_NAME, ListUse
 from pipeline.core.rule_error import refuse
 
 Schema = Mapping[str, Kind]
@@ -42,6 +44,7 @@ _PARTS: Mapping[type[Any], frozenset[str]] = {
     exp.Least: frozenset({"expressions", "ignore_nulls"}),
     exp.Greatest: frozenset({"expressions", "ignore_nulls"}),
     exp.Literal: frozenset({"is_string"}),
+    exp.Anonymous: frozenset({"expressions"}),
 }
 
 
@@ -54,10 +57,14 @@ class Compiler:
         self._depth = 0
         self.calculates = False
         self.divides = False
+        self.asks_lists = False
 
     def sql(self, tree: Any) -> str:
-        """For DuckDB, which divides by zero to infinity: the rule's own text unless it divides by a column."""
-        return str(tree.transform(_spare_zero).sql(dialect="duckdb")) if self.divides else self._text
+        """For DuckDB, which divides by zero to infinity and has no lists: the rule's own text unless it divides by a
+        column or asks a list."""
+        if not (self.divides or self.asks_lists):
+            return self._text
+        return str(tree.transform(_for_duckdb).sql(dialect="duckdb"))
 
     def _fail(self, node: Any, message: str) -> NoReturn:
         places = [part.meta for part in node.walk() if "start" in part.meta]
@@ -115,7 +122,7 @@ class Compiler:
         if kind is exp.Paren:
             return self._compile(node.this)
         if kind is exp.And or kind is exp.Or:
-            parts = [self.condition(part) for part in _chain(node)]
+            parts = [self.condition(part) for part in chain(node)]
             return expressions.conjunction(parts) if kind is exp.And else expressions.disjunction(parts)
         if kind is exp.Not:
             return expressions.negation(self.condition(node.this))
@@ -180,6 +187,16 @@ class Compiler:
         if isinstance(node.this, exp.Literal) and not node.this.is_string:
             return expressions.literal(-self._plain_number(node.this))
         return expressions.negative(*self._numbers(node, node.this))
+
+    def _in_list(self, node: Any) -> Condition:
+        column, *others = node.expressions
+        if len(others) != 1 or not isinstance(column, exp.Column) or column.name.lower() not in LIST_COLUMNS:
+            self._fail(node, f"IN_LIST takes one of {', '.join(LIST_COLUMNS)} and a list's name in single quotes")
+        if not (isinstance(others[0], exp.Literal) and others[0].is_string and LIST_NAME.fullmatch(others[0].name)):
+            self._fail(node, "the list's name stands in single quotes: a–z first, then a–z, 0–9, _ (at most 64)")
+        self.asks_lists = True
+        use = ListUse(column.name.lower(), others[0].name)
+        return expressions.as_condition(expressions.column(str(use), "boolean"))
 
     def _is(self, node: Any) -> Condition:
         if not isinstance(node.expression, exp.Null):
@@ -269,7 +286,7 @@ class Compiler:
         return expressions.null_if(value, number.of({}, 0))
 
 
-def _chain(node: Any) -> list[Any]:
+def chain(node: Any) -> list[Any]:
     """a AND b AND c → [a, b, c], without recursion: two thousand characters hold a long chain."""
     parts = []
     kind = type(node)
@@ -295,10 +312,14 @@ _METHODS: Mapping[type[Any], Callable[[Compiler, Any], Value | Condition]] = {
     exp.Greatest: Compiler._extreme,
     exp.Round: Compiler._round,
     exp.Nullif: Compiler._nullif,
+    exp.Anonymous: Compiler._in_list,  # no other unknown function comes through the look at the tokens
 }
 
 
-def _spare_zero(node: exp.Expression) -> exp.Expression:
+def _for_duckdb(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Div) and not isinstance(node.expression, exp.Literal):
         return exp.Div(this=node.this, expression=exp.Nullif(this=node.expression, expression=exp.Literal.number(0)))
+    if isinstance(node, exp.Anonymous):
+        column, name = node.expressions
+        return sqlglot.parse_one(ListUse(column.name.lower(), name.name).sql(), dialect="duckdb")
     return node

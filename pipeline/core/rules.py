@@ -3,6 +3,8 @@
 The language is an allow-list: what is not named here is refused when the rule is read, with the place and the reason,
 so nothing can look at another row, run long or fail while transactions are decided. A rule hits where its condition
 is TRUE; missing values are NULL, as SQL has them. DuckDB evaluates the same rule over an archive (`Rule.sql`).
+
+``in_list(merchant, 'hot')`` asks one of the bank's own lists: to the rule a column of its own, named as it is written.
 """
 
 import difflib
@@ -13,24 +15,27 @@ from typing import Any
 import numpy as np
 import sqlglot
 from numpy.typing import NDArray
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.tokens import TokenType
 
 from pipeline.core.expressions import Columns, Kind
-from pipeline.core.rule_compiler import MAX_DEPTH, Compiler, Schema
+from pipeline.core.lists import LIST_COLUMNS
+from pipeline.core.rule_compiler import MAX_DEPTH, Compiler, Schema, chain
 from pipeline.core.rule_error import RuleError, refuse
 
-__all__ = ["Columns", "Kind", "Rule", "RuleError", "Schema", "compile_rule"]
+__all__ = ["Columns", "Kind", "Rule", "RuleError", "Schema", "compile_rule", "conjuncts"]
 
 MAX_CHARACTERS = 2_000
 
-FUNCTIONS = ("abs", "ceil", "ceiling", "coalesce", "floor", "greatest", "least", "nullif", "round")
+FUNCTIONS = ("abs", "ceil", "ceiling", "coalesce", "floor", "greatest", "in_list", "least", "nullif", "round")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A compiled rule. ``columns`` are those it looks at; ``sql`` is what DuckDB evaluates alike (the rule's own text
-    but for divisions, whose divisor is made NULL where it is zero: DuckDB would answer infinity)."""
+    but for divisions, whose divisor is made NULL where it is zero: DuckDB would answer infinity; and for lists, which
+    are looked up in a table, see `ListUse.sql`)."""
 
     text: str
     columns: frozenset[str]
@@ -62,6 +67,20 @@ def compile_rule(text: str, schema: Schema) -> Rule:
     compiler = Compiler(text, schema)
     condition = compiler.condition(tree)
     return Rule(text, condition.names, compiler.sql(tree), condition.true, compiler.calculates)
+
+
+def conjuncts(text: str, schema: Schema) -> list[Rule]:
+    """The parts of the outermost AND of a rule: all of them hit where the rule does, and only there. Raises `RuleError`
+    as `compile_rule` does."""
+    compile_rule(text, schema)
+    tree = sqlglot.parse_one(text, dialect="duckdb").unnest()
+    made = []
+    for part in chain(tree) if isinstance(tree, exp.And) else [tree]:
+        compiler = Compiler(text, schema)
+        condition = compiler.condition(part)
+        words = str(part.sql(dialect="duckdb"))
+        made.append(Rule(words, condition.names, compiler.sql(part), condition.true, compiler.calculates))
+    return made
 
 
 # --- before parsing: which characters and tokens may occur at all
@@ -96,6 +115,7 @@ def _check_tokens(text: str, schema: Schema) -> None:
     except SqlglotError:
         raise RuleError("not readable: is a quote left open?", 1, 1, text[:40]) from None
     depth = prefixes = 0
+    before = ["", ""]
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         start, end = token.start, token.end + 1
         if token.comments:
@@ -103,13 +123,15 @@ def _check_tokens(text: str, schema: Schema) -> None:
         name = token.text.lower()
         if token.token_type is _T.IDENTIFIER:
             refuse(text, start, end, "double quotes: write column names bare and texts in single quotes")
+        asked = before == ["in_list", "("] and name in LIST_COLUMNS
+        before = [before[-1], name]
         if name not in schema and token.token_type not in _TOKENS:
             refuse(text, start, end, "not part of the rule language")
         if token.token_type is _T.VAR:
             if following is not None and following.token_type is _T.L_PAREN:
                 if name not in FUNCTIONS:
                     refuse(text, start, end, f"no such function in rules; there are {', '.join(FUNCTIONS)}")
-            elif name not in schema:
+            elif name not in schema and not asked:
                 close = difflib.get_close_matches(name, schema, 1)
                 refuse(text, start, end, "unknown column" + (f": did you mean {close[0]}?" if close else ""))
         depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-class Scored(msgspec.Struct, kw_only=True):
+class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``n`` transactions of one partition, in the order of their offsets.
 
     ``offsets`` int64[n] are offsets in ``transactions``; ``times`` float64[n] event times in unix seconds;
     ``features`` float64[n × F] row-major in the order of the catalogue whose fingerprint is ``layout``; ``raw``,
     ``percentile`` (0–100) and ``score`` (0–1) float64[n].
+
+    ``counted`` float64[n × C] row-major are the policy's own counters, named ``counters``, NaN: unknown;
+    ``counter_layout`` is the fingerprint of their names and definitions. Models do not look at them, so they have a
+    layout of their own: a changed counter changes nothing for what was learned under ``layout``.
     """
 
     partition: int
@@ -33,6 +37,9 @@ class Scored(msgspec.Struct, kw_only=True):
     raw: bytes
     percentile: bytes
     score: bytes
+    counter_layout: str = ""
+    counters: Sequence[str] = ()
+    counted: bytes = b""
 
     def source_offsets(self) -> NDArray[np.int64]:
         return np.frombuffer(self.offsets, dtype="<i8")
@@ -43,6 +50,10 @@ class Scored(msgspec.Struct, kw_only=True):
     def matrix(self) -> Floats:
         """The features, float64[n, F], read-only."""
         return np.frombuffer(self.features, dtype="<f8").reshape(len(self.ids), -1)
+
+    def counter_matrix(self) -> Floats:
+        """The policy's own counters, float64[n, C], read-only."""
+        return np.frombuffer(self.counted, dtype="<f8").reshape(len(self.ids), len(self.counters))
 
 
 _encoder = msgspec.msgpack.Encoder()

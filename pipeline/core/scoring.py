@@ -12,11 +12,13 @@ import numpy as np
 
 from pipeline.core.advancing import advance_part
 from pipeline.core.columns import columns
+from pipeline.core.counters import Counting
 from pipeline.core.currencies import Money
 from pipeline.core.dead_letters import dead_letter
 from pipeline.core.decide import Verdicts, decide
 from pipeline.core.encode import encode_poll
 from pipeline.core.features import FEATURES, to_unit
+from pipeline.core.lists import Lists
 from pipeline.core.policy import Policy
 from pipeline.core.poll import Floats, Model, Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.topics import TRANSACTIONS, Record
@@ -68,17 +70,26 @@ def score_decoded(
     decoded, result = poll
     lap = _Laps(stopwatch, result.seconds)
     rows: list[Row] = []
-    matrix = np.empty((sum(map(len, decoded)), len(FEATURES)))
-    counts = []
+    number = sum(map(len, decoded))
+    matrix = np.empty((number, len(FEATURES)))
+    counters = versions.policy.counters
+    counted = np.empty((number, len(counters.names)))
+    matches = counters.matches([event for events in decoded for _, event, _ in events]) if counters else None
+    counts, start = [], 0
     for part, events in zip(parts, decoded, strict=True):
         before = len(rows)
-        result.repeats += advance_part(part.rows, part.dirty, events, rows, matrix)
+        own = None
+        if matches is not None:
+            mine = matches if len(parts) == 1 else matches.part(start, start + len(events))
+            own = Counting(counters, mine, counted)
+        result.repeats += advance_part(part.rows, part.dirty, events, rows, matrix, own)
         counts.append(len(rows) - before)
+        start += len(events)
     lap.end("advance")
     if rows:
-        table = _score(rows, matrix[: len(rows)], versions.model)
+        table = _score(rows, matrix[: len(rows)], counted[: len(rows)], versions.model)
         lap.end("model")
-        verdicts = _decide(rows, table, versions.policy)
+        verdicts = _decide(rows, table, versions.policy, versions.lists)
         lap.end("decide")
         encode_poll(parts, counts, rows, table, verdicts, versions, moment, result)
         lap.end("encode")
@@ -120,13 +131,18 @@ def _decoded(
             yield record, event, card
 
 
-def _score(rows: Sequence[Row], matrix: Floats, model: Model) -> Table:
+def _score(rows: Sequence[Row], matrix: Floats, counted: Floats, model: Model) -> Table:
     exempt = np.array([row.exempt for row in rows], dtype=np.bool_)
     raw, percentile, score = (np.where(exempt, 0.0, column) for column in model.scores(to_unit(matrix)))
-    return Table(matrix, exempt, raw, percentile, score)
+    return Table(matrix, exempt, raw, percentile, score, counted)
 
 
-def _decide(rows: Sequence[Row], table: Table, policy: Policy) -> Verdicts:
+def _decide(rows: Sequence[Row], table: Table, policy: Policy, lists: Lists) -> Verdicts:
     events = [row.event for row in rows]
-    named = columns(events, table.matrix, table.score, table.percentile, policy.columns)
+    counted = {
+        name: np.ascontiguousarray(table.counted[:, number])
+        for number, name in enumerate(policy.counters.names)
+        if name in policy.columns
+    }
+    named = columns(events, table.matrix, table.score, table.percentile, policy.columns, counted, lists)
     return decide(policy, named, len(rows), table.exempt, lambda index: events[index].transaction.id)

@@ -31,13 +31,21 @@ class TomlText:
             raise error(f"{filename}:1: not valid TOML: too deeply nested") from None
 
     def fail(self, message: str, line: int = 1) -> NoReturn:
-        raise self._error(f"{self._filename}:{line}: {message}")
+        raise self._error(f"{self.place(line)}: {message}")
+
+    def place(self, line: int) -> str:
+        return f"{self._filename}:{line}"
 
     def table(self, name: str, index: int) -> int:
-        """The line of the ``index``-th ``[[name]]`` (from 0), or of ``[name]``; 1 when it was written in another form."""
-        header = re.compile(rf"\s*(\[\[|\[)\s*{re.escape(name)}\s*(\]\]|\])\s*(#.*)?")
+        """The line of the ``index``-th ``[[name]]`` (from 0); 1 when it was written in another form."""
+        header = re.compile(rf"\s*\[\[\s*{re.escape(name)}\s*\]\]\s*(#.*)?")
         lines = [number for number, line in self._outside_strings() if header.fullmatch(line)]
         return lines[index] if index < len(lines) else 1
+
+    def header(self, name: str) -> int:
+        """The line of ``[name]``; 0 when it was written in another form."""
+        header = re.compile(rf"\s*\[\s*{re.escape(name)}\s*\]\s*(#.*)?")
+        return next((number for number, line in self._outside_strings() if header.fullmatch(line)), 0)
 
     def key(self, name: str, after: int = 0) -> int:
         """The line of ``name = …``, within the table whose header stands on line ``after`` (0: the top of the file);

@@ -19,7 +19,7 @@ from pipeline.adapters.kafka.log import KafkaLog, partition_of
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.profiles import RedisProfiles
 from pipeline.app.config_check import refusal
-from pipeline.app.configuration import FEATURE_SPACE, load_money, policy_parser, read
+from pipeline.app.configuration import FEATURE_SPACE, ListFolder, load_money, policy_parser, read
 from pipeline.core.features import LAYOUT, MODEL_FEATURES
 from pipeline.core.poll import Versions
 from pipeline.core.topics import CONTROL, MODEL_KEY, Outgoing
@@ -53,7 +53,9 @@ async def prepare(plan: Plan, settings: LearnerSettings) -> Progress:
     preset = PRESETS[plan.preset]
     curve = parse_prior(*read(settings, "models/prior.toml"))
     policy = policy_parser(settings)(*read(settings, "policies/default.toml"))
-    versions = Versions(policy, Model.day_one(MODEL_FEATURES, LAYOUT, curve), load_money(settings))
+    lists = ListFolder(settings).read()
+    model = Model.day_one(MODEL_FEATURES, LAYOUT, curve)
+    versions = Versions(policy.in_force(lists), model, load_money(settings), lists)
     history = Stream(world_for(preset, plan.seed, plan.epoch)).history(preset.days)
     begin_s = plan.epoch - preset.days * 86_400
 

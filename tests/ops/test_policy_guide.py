@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.columns import SCHEMA
+from pipeline.core.counter_slots import SLOTS
 from pipeline.core.features import FEATURES
+from pipeline.core.lists import parse_list
 from pipeline.core.policy import parse_policy
 from pipeline.core.rules import FUNCTIONS, compile_rule
 
@@ -19,14 +21,34 @@ def guide(language: str) -> str:
     return (DOCS / language / "policy-guide.md").read_text()
 
 
+def examples(language: str) -> list[str]:
+    """A policy, then what else it may hold: each begins a table of its own."""
+    return re.findall(r"^```toml\n(.*?)^```", guide(language), re.MULTILINE | re.DOTALL)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_examples_together_are_a_policy(language: str) -> None:
-    examples = re.findall(r"^```toml\n(.*?)^```", guide(language), re.MULTILINE | re.DOTALL)
-    policy = parse_policy("\n".join(examples), "policy-guide.md", SCHEMA)
+    policy = parse_policy("\n".join(examples(language)), "policy-guide.md", SCHEMA)
     assert policy.thresholds
     assert policy.rules
     assert policy.explanations
     assert policy.control_group
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_counters_shown_fit_in_a_row_and_are_as_exact_as_is_said(language: str) -> None:
+    (example,) = (each for each in examples(language) if "[counters]" in each)
+    counters = parse_policy('name = "x"\n' + example, "policy-guide.md", SCHEMA).counters
+    assert sum(counter.slots for counter in counters.each) == SLOTS
+    rows = re.findall(r"^\| `(\w+)[ (].*\| (\d)(?: 段)? \| (\d) \|$", guide(language), re.MULTILINE)
+    said = {name: (int(parts), int(slots)) for name, parts, slots in rows}
+    assert said == {each.function: (each.window_s / each.bucket_s, each.slots) for each in counters.each}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_list_shown_is_a_list(language: str) -> None:
+    (example,) = re.findall(r"^```\n(column = .*?)^```", guide(language), re.MULTILINE | re.DOTALL)
+    assert len(parse_list("hot", example, "policy-guide.md").until) == 2
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -107,3 +107,33 @@ def test_a_secret_that_is_wrong_is_not_repeated(config: Path) -> None:
     assert code == 2
     assert any("CARDWATCH_VOICE_KEY" in line for line in lines)
     assert "hush" not in "\n".join(lines)
+
+
+def test_counters_and_lists_are_explained(config: Path) -> None:
+    policy = config / "policies" / "default.toml"
+    text = policy.read_text().replace(
+        "# --- travel",
+        "[counters]\nonline_10m = \"count per card over 10m where entry_mode = 'ecommerce'\"\n"
+        'spent_24h = "sum(amount) per card over 24h"\n'
+        "[[rule]]\nname = 'hot'\nwhen = \"in_list(merchant, 'hot') and online_10m > 2\"\n"
+        'actions = { queue = "review" }\nreason = "many_declines"\nfigures = ["declines_1h"]\n',
+    )
+    policy.write_text(text)
+    (line,) = [number for number, each in enumerate(text.split("\n"), 1) if "in_list" in each]
+    code, lines = check(config)
+    assert code == 2
+    missing = "in_list(merchant, 'hot'): there is no such list (there are: none): put lists/hot.toml in place first"
+    assert f"{policy}:{line}: {missing}" in lines
+    (config / "lists").mkdir()
+    (config / "lists" / "hot.toml").write_text('column = "merchant"\n[entries]\nm1 = "always"\nm2 = "never"\n')
+    code, lines = check(config)
+    assert code == 2
+    assert any(each.startswith(f"{config / 'lists' / 'hot.toml'}:4: ") for each in lines)
+    (config / "lists" / "hot.toml").write_text('column = "merchant"\n[entries]\nm1 = "always"\n')
+    code, lines = check(config)
+    assert code == 0
+    at = lines.index("ok policies/default.toml")
+    assert lines[at + 1].startswith("  online_10m: the last 10 min, and up to 2 min more; exact")
+    assert lines[at + 2].startswith("  spent_24h: the last 1 d, and up to 6 h more; ")
+    assert "takes 2 of 7 slots" in lines[at + 2]
+    assert "  in_list(merchant, 'hot'): 1 entries" in lines

@@ -1,4 +1,5 @@
-"""What a scorer knows beside the cards: the policy, the model, the exchange rates — and how it learns of new ones.
+"""What a scorer knows beside the cards: the policy, the bank's lists, the model, the exchange rates — and how it learns
+of new ones.
 
 A poll takes `Knowledge.current` once, so all its transactions are decided under the same versions. A policy file that
 does not parse, or a snapshot that is not genuine, is refused with its reason; the running one stays.
@@ -16,6 +17,7 @@ from models.scorer import Model
 from models.snapshot import SnapshotRefused, open_sealed
 from pipeline.core.currencies import Money
 from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.lists import NO_LISTS, ListError, Lists
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Versions
 from pipeline.core.topics import MODEL_KEY
@@ -38,8 +40,18 @@ class PolicySource(Protocol):
         """Text and name (for error messages). May raise OSError."""
 
 
+class ListSource(Protocol):
+    """Where the bank's lists come from."""
+
+    def changed(self) -> bool:
+        """Whether there is something new since the last `read`."""
+
+    def read(self) -> Lists:
+        """All of them; takes a second where they are long. Raises ListError, OSError or UnicodeError."""
+
+
 class Knowledge:
-    """Policy, model and money in force now."""
+    """Policy, lists, model and money in force now. Raises PolicyError when the policy asks lists that are not there."""
 
     def __init__(
         self,
@@ -48,29 +60,74 @@ class Knowledge:
         curve: PriorCurve,
         snapshot_key: bytes | None,
         parse: Callable[[str, str], Policy],
+        lists: Lists = NO_LISTS,
     ) -> None:
         self._curve = curve
         self._key = snapshot_key
         self._parse = parse
         self._epoch = -1
-        self.current = Versions(policy, Model.day_one(MODEL_FEATURES, LAYOUT, curve), money)
+        _check_met(policy, lists)
+        self._waiting: Lists | None = None
+        """Lists that were refused because the running policy asks more: another may not."""
+        self._came = False
+        """Lists have come since a policy was read."""
+        self._unmet = False
+        """The policy that was read last asks lists that were not there."""
+        self.current = Versions(policy.in_force(lists), Model.day_one(MODEL_FEATURES, LAYOUT, curve), money, lists)
 
     def reload(self, source: PolicySource) -> bool:
         """Take the policy from ``source``; False, and the old one stays, when it is wrong."""
+        self._unmet = self._came = False
         try:
             policy = self._parse(*source.read())
+            lists = self._waiting if self._waiting is not None else self.current.lists
+            if policy.unmet(lists):
+                lists = self.current.lists
+                self._unmet = bool(policy.unmet(lists))
+                _check_met(policy, lists)
+            policy = policy.in_force(lists)
         except (PolicyError, OSError, UnicodeError) as error:
             log.error("policy refused, the running one stays", reason=str(error), running=self.current.policy.version)
             return False
-        if policy.version != self.current.policy.version:
-            self.current = self.current._replace(policy=policy)
+        if lists is self._waiting:
+            self._waiting = None
+        if policy.version != self.current.policy.version or lists is not self.current.lists:
+            self.current = self.current._replace(policy=policy, lists=lists)
             log.info("policy in force", version=policy.version, rules=len(policy.rules))
         return True
 
-    async def follow_policy(self, source: PolicySource, stop: asyncio.Event) -> None:
+    def reload_if_new(self, source: PolicySource) -> None:
+        """Take a policy that changed, or one that waited for lists which have come."""
+        if source.changed() or (self._unmet and self._came):
+            self.reload(source)
+
+    def take_lists(self, lists: Lists) -> bool:
+        """Use other lists; False, and the old ones stay, when the running policy asks one that is not among them."""
+        try:
+            _check_met(self.current.policy, lists)
+        except PolicyError as error:
+            log.error("lists refused, the running ones stay", reason=str(error))
+            self._waiting, self._came = lists, True
+            return False
+        self._waiting, self._came = None, True
+        policy = self.current.policy.in_force(lists)
+        self.current = self.current._replace(policy=policy, lists=lists)
+        log.info("lists in force", policy=policy.version, lists=len(lists.by_name))
+        return True
+
+    async def follow_lists(self, source: ListSource, stop: asyncio.Event) -> None:
+        """Read in a thread, for long lists take a second that decisions would wait."""
         while not stop.is_set():
             if source.changed():
-                self.reload(source)
+                try:
+                    self.take_lists(await asyncio.to_thread(source.read))
+                except (ListError, OSError, UnicodeError) as error:
+                    log.error("lists refused, the running ones stay", reason=str(error))
+            await asyncio.sleep(POLICY_LOOK_S)
+
+    async def follow_policy(self, source: PolicySource, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self.reload_if_new(source)
             await asyncio.sleep(POLICY_LOOK_S)
 
     def take_model(self, sealed: bytes) -> bool:
@@ -122,3 +179,8 @@ class Knowledge:
                     reached[number] = record.offset + 1
                     if record.key == MODEL_KEY and record.value:
                         self.take_model(record.value)
+
+
+def _check_met(policy: Policy, lists: Lists) -> None:
+    if unmet := policy.unmet(lists):
+        raise PolicyError(unmet[0])

@@ -1,0 +1,210 @@
+"""The bank's own counters: ``count per card over 10m where entry_mode = 'ecommerce' and response_code <> '00'``.
+
+What a policy's ``[counters]`` say, read once. A counter counts a card's attempts (authorisations, advices, clearings
+without an original; see `profile`), this one included, whose ``where`` is TRUE; the condition is of the rule language
+but may look at the transaction's own fields only. Everything else about a card comes out of its row, which these
+counters are part of, and what is not the card's (scores, lists, the clock) may not enter a row at all: it could not be
+rebuilt by replay.
+
+The window ends at the newest attempt of the card and moves by buckets: it always holds the whole window, and at most one
+bucket more. `counter_slots` describes how that lies in the row's spare bytes.
+"""
+
+import re
+import struct
+from collections.abc import Sequence
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Final, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.columns import AMOUNT, TRANSACTION_SCHEMA
+from pipeline.core.counter_matching import Matcher, Matches
+from pipeline.core.counter_slots import CELLS, MOST, SLOTS, TWO_SLOTS, Slot, rearranged
+from pipeline.core.profile_row import RING, SPARE
+from pipeline.core.rule_error import MAX_PIECE, RuleError, refuse
+from pipeline.core.rules import Rule, Schema, compile_rule
+from pipeline.core.transaction import Event
+
+Floats = NDArray[np.float64]
+
+FUNCTIONS: Final = ("count", "sum", "max", "distinct")
+"""Their numbers are those of `counter_slots`."""
+UNITS_S: Final = MappingProxyType({"m": 60, "h": 3_600, "d": 86_400})
+MAX_WINDOW_S: Final = 31 * 86_400
+MAX_CHARACTERS: Final = 1_000
+DISTINCT_COLUMNS: Final = ("merchant", "terminal", "mcc", "country", "city", "currency")
+
+_FORM = re.compile(
+    r"\s*(?P<function>[a-z]+)\s*(?:\(\s*(?P<column>\w*|\*)\s*\))?"
+    r"\s+per\s+(?P<key>\w+)\s+over\s+(?P<length>\d{1,6})\s*(?P<unit>[a-z]+)\s*(?:\swhere\s(?P<where>.*))?",
+    re.DOTALL | re.IGNORECASE,
+)
+_SLOT = struct.Struct("<HBB4xd")
+_HOW = "write it as in: count per card over 10m where entry_mode = 'ecommerce'"
+
+
+class Counter(NamedTuple):
+    """One counter. ``column``: what is summed or compared (amount), or told apart; ``where``: what counts (None: every
+    attempt); ``tag``: the fingerprint of all this, but not of the name, by which rows know it."""
+
+    name: str
+    text: str
+    function: str
+    column: str | None
+    window_s: int
+    where: Rule | None
+    tag: int
+
+    @property
+    def number(self) -> int:
+        return FUNCTIONS.index(self.function)
+
+    @property
+    def slots(self) -> int:
+        return CELLS[self.number].slots
+
+    @property
+    def bucket_s(self) -> float:
+        """How long a bucket is: what a window may hold too much."""
+        return self.window_s / (CELLS[self.number].number - 1)
+
+
+def parse_counter(name: str, text: str, known: Sequence[str] = ()) -> Counter:
+    """Read one definition. ``known``: columns of rules, to tell which of them a counter may not look at. Raises
+    `RuleError`."""
+    if len(text) > MAX_CHARACTERS:
+        refuse(text, MAX_CHARACTERS, len(text), f"longer than {MAX_CHARACTERS} characters: shorten the condition")
+    form = _FORM.fullmatch(text)
+    if form is None:
+        raise RuleError(f"no counter: {_HOW}", 1, 1, text[:MAX_PIECE])
+
+    def wrong(group: str, message: str) -> NoReturn:
+        refuse(text, *form.span(group), message)
+
+    function, column = form["function"].lower(), (form["column"] or "").lower()
+    if function not in FUNCTIONS:
+        wrong("function", f"no such function of counters: there are {', '.join(FUNCTIONS)}")
+    if function == "count" and column not in ("", "*"):
+        wrong("column", "count takes no column: write count per card over …, or distinct(…)")
+    if function in ("sum", "max") and column != AMOUNT:
+        wrong("function" if not column else "column", f"{function} is of the amount: write {function}(amount)")
+    if function == "distinct" and column not in DISTINCT_COLUMNS:
+        wrong("function" if not column else "column", f"distinct is of one of {', '.join(DISTINCT_COLUMNS)}")
+    if form["key"].lower() != "card":
+        wrong("key", "only `per card` is available: counters live in the card's own row, so nothing is counted per "
+              "customer, merchant or terminal")  # fmt: skip
+    unit = UNITS_S.get(form["unit"].lower())
+    if unit is None:
+        wrong("unit", "windows are in minutes, hours or days: 10m, 24h, 7d")
+    window_s = int(form["length"]) * unit
+    if not 0 < window_s <= MAX_WINDOW_S:
+        wrong("length", f"a window is from 1m to {MAX_WINDOW_S // 86_400}d long")
+    where = None if form["where"] is None else _condition(text, form.start("where"), form["where"], known)
+    own = column if function != "count" else ""
+    return Counter(name, text, function, own or None, window_s, where, _tag(function, own, window_s, form["where"]))
+
+
+def _condition(text: str, start: int, where: str, known: Sequence[str]) -> Rule:
+    for word in re.findall(r"\w+", re.sub(r"'[^']*'", "", where)):
+        if (word.lower() in known and word.lower() not in TRANSACTION_SCHEMA) or word.lower() == "in_list":
+            at = re.search(rf"\b{word}\b", where)
+            place = start + (at.start() if at else 0)
+            refuse(text, place, place + len(word), "a counter's condition looks at the transaction's own fields only "
+                   "(a row may not depend on scores, features or lists): use this in the rule instead")  # fmt: skip
+    try:
+        return compile_rule(where, TRANSACTION_SCHEMA)
+    except RuleError as error:
+        before = text[:start]
+        line = before.count("\n") + error.line
+        column = error.column + (start - before.rfind("\n") - 1 if error.line == 1 else 0)
+        raise RuleError(error.message, line, column, error.piece) from None
+
+
+def _tag(function: str, column: str, window_s: int, where: str | None) -> int:
+    """Fifteen bits of what is counted, blanks and capitals outside quotes apart, and one for the number of slots."""
+    parts = (where or "").split("'")
+    parts[::2] = [re.sub(r"\s+", " ", part).lower() for part in parts[::2]]
+    condition = "'".join(parts).strip()
+    text = f"{function}({column}) {window_s} {condition}"
+    digest = int.from_bytes(blake2b(text.encode(), digest_size=2).digest(), "little") % TWO_SLOTS
+    return max(digest, 1) | (TWO_SLOTS if CELLS[FUNCTIONS.index(function)].slots == 2 else 0)
+
+
+class Counters:
+    """A policy's counters. ``slots``: where they lie in a row; ``packed``: the same for the compiled form;
+    ``begun``: the spare bytes of a card that nothing came before;
+    ``layout``: fingerprint of names, definitions and order, empty without counters. Raises ValueError for more slots
+    than a row has."""
+
+    def __init__(self, counters: Sequence[Counter] = ()) -> None:
+        self.each = tuple(counters)
+        self.names = tuple(counter.name for counter in counters)
+        places = [sum(counter.slots for counter in counters[:number]) for number in range(len(counters))]
+        self.slots = tuple(
+            Slot(counter.tag, place, counter.number, counter.bucket_s)
+            for counter, place in zip(counters, places, strict=True)
+        )
+        if sum(counter.slots for counter in counters) > SLOTS:
+            raise ValueError(f"a card's row has {SLOTS} slots for counters")
+        self.packed = b"".join(_SLOT.pack(*slot) for slot in self.slots)
+        self.begun = rearranged(bytes(RING - SPARE), self.slots, known=True)
+        described = repr([(counter.name, counter.tag, counter.text) for counter in counters])
+        self.layout = blake2b(described.encode(), digest_size=8).hexdigest() if counters else ""
+        self._matcher = Matcher([each.where for each in counters],
+                                {bit: str(each.column) for bit, each in enumerate(counters) if each.function == "distinct"})  # fmt: skip
+
+    def __bool__(self) -> bool:
+        return bool(self.each)
+
+    def column(self, name: str) -> int:
+        """The number of the counter named so. Raises ValueError."""
+        return self.names.index(name)
+
+    def matches(self, events: Sequence[Event]) -> Matches:
+        """What counts for which counter. A transaction's own fields decide; nothing of a row is looked at."""
+        return self._matcher.matches(events)
+
+
+class Counting(NamedTuple):
+    """What advancing a part of a poll needs for its counters. ``values`` float64[n, C] is filled as the rows are."""
+
+    counters: Counters
+    matches: Matches
+    values: Floats
+
+
+NO_COUNTERS: Final = Counters()
+
+
+def explain(counters: Counters) -> list[str]:
+    """A sentence for each counter: how exact it is and what it takes of a row."""
+    return [
+        f"{counter.name}: the last {_long(counter.window_s)}, and up to {_long(counter.bucket_s)} more; "
+        f"{_EXACTNESS[counter.function]}; takes {counter.slots} of {SLOTS} slots; on a card known before, its first value "
+        f"comes {_long(counter.window_s)} to {_long(counter.window_s + counter.bucket_s)} after it is put in force"
+        for counter in counters.each
+    ]
+
+
+_EXACTNESS: Final = MappingProxyType({
+    "count": f"exact, up to {MOST} in each {CELLS[0].number - 1}th of that",
+    "sum": "to about 0.001 % for each transaction",
+    "max": "to about 0.001 %",
+    "distinct": "about: nine times in ten 5 are told to within 1, 12 to within 3",
+})  # fmt: skip
+
+
+def _long(seconds: float) -> str:
+    """A length of time as people say it."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length and seconds * 100 % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
+
+
+def with_counters(schema: Schema, counters: Counters) -> Schema:
+    """The columns rules may speak of beside the counters."""
+    return {**schema, **dict.fromkeys(counters.names, "number")} if counters else schema
