@@ -78,6 +78,15 @@ proof-contact: $(READY) $(KAFKA_LIBS) ## transaction to first request beside a r
 	@$(BIN)/python benchmarks/contact_latency.py $(KAFKA_LIBS) --seconds 60 --pairs 5
 	@$(BIN)/python benchmarks/contact_store.py --contacts 1000000 --seconds 60 --pairs 5
 
+.PHONY: proof-detection
+proof-detection: $(READY) ## scores beside weekly batch models and River on five simulated streams of each kind (hours); ARGS="--models Cardwatch" for less
+	@mkdir -p var/streams
+	@for kind in terminals habits; do for seed in 0 1 2 3 4; do \
+	  test -f var/streams/$${kind}_$$seed.parquet || $(BIN)/cardwatch simulate --preset $$kind --seed $$seed --to file --out var/streams/$${kind}_$$seed.parquet || exit 1; \
+	done; done
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/var/detection $(BIN)/uv sync --quiet --frozen --no-default-groups --group detection
+	@var/detection/bin/python benchmarks/detection_quality.py var/streams/*.parquet --json var/detection.json $(ARGS)
+
 .PHONY: bench
 bench: $(READY) $(KAFKA_LIBS) ## this machine's figures beside other programs' (Kafka, Redis); ARGS="--short" for a quick look
 	@sh .ci/install-redis.sh

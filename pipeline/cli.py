@@ -16,6 +16,7 @@ import uvloop
 
 from pipeline import __version__, logs
 from pipeline.cli_contact import contact
+from pipeline.cli_evaluate import evaluate
 from pipeline.core.topics import DEFAULT_PARTITIONS
 from pipeline.lab.bench.options import PARTS, REFERENCES
 from pipeline.lab.simulate.presets import PRESETS, TABLE_PRESETS
@@ -120,6 +121,7 @@ def _run_workers(role: str, workers: int) -> None:
 
 
 main.add_command(contact)
+main.add_command(evaluate)
 
 
 @main.group()
