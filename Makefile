@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-NATIVE := $(shell find pipeline -name '_*.pyx' -o -name '_*.pxd' -o -name '_*.h')
+NATIVE := $(shell find pipeline models -name '_*.pyx' -o -name '_*.pxd' -o -name '_*.h')
 COMPILED := $(subst /,.,$(basename $(filter %.pyx,$(NATIVE))))
 
 .DEFAULT_GOAL := help
@@ -16,7 +16,7 @@ install: $(READY) ## install the program and its tools into .venv
 $(READY): pyproject.toml uv.lock $(NATIVE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@find pipeline -name '_*.so' -delete
+	@find pipeline models -name '_*.so' -delete
 	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --inexact --reinstall-package cardwatch
 	@$(MAKE) --no-print-directory compiled
 	@touch $@
@@ -94,4 +94,4 @@ bench: $(READY) $(KAFKA_LIBS) ## this machine's figures beside other programs' (
 
 clean: ## remove what was installed and built
 	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis var
-	@find pipeline -name '_*.so' -delete -o -name '_*.c' -delete
+	@find pipeline models -name '_*.so' -delete -o -name '_*.c' -delete

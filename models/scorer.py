@@ -1,4 +1,8 @@
-"""The model a scorer holds: features scaled to 0…1 in, raw score, percentile and probability of fraud out."""
+"""The model a scorer holds: features in, raw score, percentile and probability of fraud out.
+
+The half-space trees say how unusual a row is. The probability is the classifier's of labelled transactions once that has
+qualified (`models.progress`); before, it is the prior curve's on the percentile.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibrate import PriorCurve
+from models.labelled_model import load
 from models.snapshot import Snapshot
 
 Floats = NDArray[np.float64]
@@ -25,15 +30,17 @@ class Scores(NamedTuple):
 
 
 class Model:
-    """A snapshot and the curve that makes probabilities of it; without a snapshot, the model before any learning.
+    """A snapshot and the curve that makes probabilities of it until its classifier does; without a snapshot, the model before any learning.
     Immutable, and the scores of a row do not depend on the other rows."""
 
-    __slots__ = ("curve", "feature_names", "layout", "snapshot", "version")
+    __slots__ = ("classifier", "curve", "feature_names", "layout", "snapshot", "version")
 
     def __init__(
         self, snapshot: Snapshot | None, curve: PriorCurve, feature_names: Sequence[str], layout: str, version: str
     ) -> None:
         self.snapshot = snapshot
+        qualified = snapshot.labelled if snapshot is not None and snapshot.qualified else None
+        self.classifier = None if qualified is None else load(qualified.kind, qualified.numbers)
         self.curve = curve
         self.feature_names = tuple(feature_names)
         self.layout = layout
@@ -59,8 +66,9 @@ class Model:
         """The newest event time it has learned from, unix seconds; None before any learning."""
         return None if self.snapshot is None else self.snapshot.as_of
 
-    def scores(self, x: Floats) -> Scores:
-        """Scores of ``x``, float64[n, M], columns as `feature_names`. Raises ValueError for another width."""
+    def scores(self, x: Floats, matrix: Floats) -> Scores:
+        """Scores of the rows that are ``x``, float64[n, M] in 0…1, columns as `feature_names`, and ``matrix``, float64[n,
+        C], the whole catalogue unscaled. Raises ValueError for another width."""
         if x.ndim != 2 or x.shape[1] != len(self.feature_names):
             raise ValueError(
                 f"model {self.version} takes {len(self.feature_names)} features a row, not shape {x.shape}"
@@ -70,4 +78,5 @@ class Model:
             return Scores(np.zeros(n), np.full(n, DAY_ONE_PERCENTILE), np.full(n, self.curve.base_rate))
         raw = self.snapshot.trees.score(x)
         percentile = self.snapshot.percentile.of(raw)
-        return Scores(raw, percentile, self.curve.of(percentile))
+        score = self.curve.of(percentile) if self.classifier is None else self.classifier.scores(matrix)
+        return Scores(raw, percentile, score)

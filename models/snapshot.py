@@ -1,26 +1,27 @@
 """A trained model as a signed, content-addressed blob of numbers: how the learner hands it to the scorers.
 
-    sealed = MAGIC (8 bytes) · HMAC-SHA256 over MAGIC + content (32 bytes) · content (MessagePack, arrays as raw
-             little-endian bytes whose types this file fixes, never the blob)
-
-Nothing in it can run: no pickle, no type names, no shapes but those that follow from trees, height and the names.
-Whoever can write to the topic but does not hold the key can put no model before a scorer. A blob that is signed is
-checked all the same, value by value: a scorer must not fall over its learner's mistake.
+The envelope is that of `models.envelope`; the content is MessagePack, arrays as raw little-endian bytes whose types this
+file fixes, never the blob. Nothing in it can run: no pickle, no type names, no shapes but those that follow from trees,
+height and the names. A blob that is signed is checked all the same, value by value: a scorer must not fall over its
+learner's mistake.
 """
 
 import hashlib
-import hmac
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from models.envelope import SealBroken, open_content, seal_content
 from models.half_space_trees import HalfSpaceTrees, Shape
+from models.labelled_model import load
 from models.percentile import Percentile
+from models.progress import Progress
 
-MAGIC = b"CWMODEL1"
+MAGIC = b"CWMODEL2"
 MAX_BYTES = 1_000_000
 """No sealed snapshot is larger: it travels as one Kafka record below 1 MiB."""
 MAX_FEATURES = 256
@@ -28,13 +29,31 @@ MAX_TREES = 500
 MAX_HEIGHT = 14
 MAX_WINDOW = 1_000_000
 MAX_TEXT = 200
-_SIGNATURE_BYTES = 32
+MAX_CLASSIFIER_BYTES = 650_000
+MAX_ARRAYS = 64
+"""Arrays of numbers that a classifier may consist of."""
 _ENVELOPE_BYTES = 100_000
-"""Left for everything but the trees: names, percentile grid, positions."""
+"""Left for everything but the trees and the classifier: names, percentile grid, positions."""
 
 
 class SnapshotRefused(ValueError):
     """Why a blob is not taken as a model: a sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """What was learned of labels, at the same boundary: the classifier of this ``kind`` as ``numbers`` (none before it has
+    learned anything), how well it does,
+    and where to read on. ``labels`` partition → offset in ``labels`` of the next one to take in; ``waiting_from`` and
+    ``labels_from`` partition → offset in ``scored`` and ``labels`` from which what a label may still be needed for, or
+    may still change, is read again (it is learned already)."""
+
+    kind: str
+    numbers: Mapping[str, NDArray[np.generic]]
+    progress: Progress
+    labels: Mapping[int, int]
+    waiting_from: Mapping[int, int]
+    labels_from: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,10 +78,27 @@ class Snapshot:
     positions: Mapping[int, int]
     reading: Mapping[int, int]
     as_of: float
+    labelled: Labelled | None = None
+
+    @property
+    def qualified(self) -> bool:
+        """Whether the score is the classifier's probability, not yet the prior curve's."""
+        return self.labelled is not None and bool(self.labelled.numbers) and self.labelled.progress.qualified
 
     @property
     def version(self) -> str:
-        return f"hst-{hashlib.sha256(_pack(self)).hexdigest()[:12]}-uncalibrated"
+        digest = hashlib.sha256(_pack(self)).hexdigest()[:12]
+        return f"hst-{digest}-{'calibrated' if self.qualified else 'uncalibrated'}"
+
+
+class _Labelled(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
+    kind: str
+    numbers: dict[str, tuple[list[int], bytes]]
+    samples: dict[str, tuple[list[int], bytes]]
+    progress: tuple[float, ...]
+    labels: dict[int, int]
+    waiting_from: dict[int, int]
+    labels_from: dict[int, int]
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
@@ -83,6 +119,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
     positions: dict[int, int]
     reading: dict[int, int]
     as_of: float
+    labelled: _Labelled | None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -92,13 +129,12 @@ _decoder = msgspec.msgpack.Decoder(_Content)
 def fits(trees: int, height: int) -> bool:
     """Whether a model of this shape stays below `MAX_BYTES` sealed: 10 bytes a branch, 4 a node."""
     needed: int = trees * 18 << height
-    return needed <= MAX_BYTES - _ENVELOPE_BYTES
+    return needed <= MAX_BYTES - MAX_CLASSIFIER_BYTES - _ENVELOPE_BYTES
 
 
 def seal(snapshot: Snapshot, key: bytes) -> bytes:
     """The blob to publish. Raises SnapshotRefused when ``snapshot`` is not one that `open_sealed` would take."""
-    content = _pack(snapshot)
-    sealed = MAGIC + _sign(content, key) + content
+    sealed = seal_content(MAGIC, _pack(snapshot), key)
     open_sealed(sealed, key)
     return sealed
 
@@ -106,22 +142,14 @@ def seal(snapshot: Snapshot, key: bytes) -> bytes:
 def open_sealed(sealed: bytes, key: bytes) -> Snapshot:
     """The snapshot in ``sealed``. Raises SnapshotRefused when it is too large, of another format, not signed with
     ``key``, changed by so much as a bit, or signed but not a sound model."""
-    if len(sealed) > MAX_BYTES:
-        raise SnapshotRefused(f"model snapshot of {len(sealed)} bytes: the limit is {MAX_BYTES}")
-    body = len(MAGIC) + _SIGNATURE_BYTES
-    if len(sealed) <= body or not sealed.startswith(MAGIC):
-        raise SnapshotRefused("not a model snapshot of this format")
-    content = sealed[body:]
-    if not hmac.compare_digest(sealed[len(MAGIC) : body], _sign(content, key)):
-        raise SnapshotRefused("model snapshot with a wrong signature: another key, or changed on its way")
+    try:
+        content = open_content(MAGIC, sealed, key, MAX_BYTES, "model snapshot")
+    except SealBroken as broken:
+        raise SnapshotRefused(str(broken)) from None
     try:
         return _unpack(_decoder.decode(content))
     except (msgspec.DecodeError, ValueError) as error:
         raise SnapshotRefused(f"signed model snapshot that is no sound model: {error}") from error
-
-
-def _sign(content: bytes, key: bytes) -> bytes:
-    return hmac.new(key, MAGIC + content, hashlib.sha256).digest()
 
 
 def _pack(snapshot: Snapshot) -> bytes:
@@ -142,8 +170,56 @@ def _pack(snapshot: Snapshot) -> bytes:
             dict(sorted(snapshot.positions.items())),
             dict(sorted(snapshot.reading.items())),
             snapshot.as_of,
+            None if snapshot.labelled is None else _pack_labelled(snapshot.labelled),
         )
     )
+
+
+def _pack_labelled(labelled: Labelled) -> _Labelled:
+    numbers: dict[str, tuple[list[int], bytes]] = {}
+    samples: dict[str, tuple[list[int], bytes]] = {}
+    for name, array in sorted(labelled.numbers.items()):
+        into, kind = (samples, "<f4") if array.dtype == np.float32 else (numbers, "<f8")
+        into[name] = (list(array.shape), array.astype(kind).tobytes())
+    places = (labelled.labels, labelled.waiting_from, labelled.labels_from)
+    return _Labelled(
+        labelled.kind,
+        numbers,
+        samples,
+        tuple(map(float, labelled.progress)),
+        *(dict(sorted(place.items())) for place in places),
+    )
+
+
+def _unpack_labelled(content: _Labelled) -> Labelled:
+    """Raises ValueError."""
+    names, progress = [*content.numbers, *content.samples], content.progress
+    if len(names) > MAX_ARRAYS or any(not 1 <= len(name) <= MAX_TEXT for name in names):
+        raise ValueError("arrays of the classifier without a name, or too many")
+    arrays = [*content.numbers.values(), *content.samples.values()]
+    if sum(len(array) for _, array in arrays) > MAX_CLASSIFIER_BYTES:
+        raise ValueError(f"the classifier has more than {MAX_CLASSIFIER_BYTES} bytes")
+    numbers: dict[str, NDArray[np.generic]] = {
+        name: np.frombuffer(array, dtype="<f8").reshape([max(size, 0) for size in shape])
+        for name, (shape, array) in content.numbers.items()
+    }
+    if not all(np.isfinite(column.astype("<f8")).all() for column in numbers.values()):
+        raise ValueError("the classifier holds what is not a number")
+    for name, (shape, array) in content.samples.items():
+        numbers[name] = np.frombuffer(array, dtype="<f4").reshape([max(size, 0) for size in shape])
+    if len(progress) != len(Progress._fields) or not all(math.isfinite(one) and one >= 0 for one in progress):
+        raise ValueError("the classifier's progress is out of range")
+    _check_places(content.labels, content.waiting_from, content.labels_from)
+    if numbers:
+        load(content.kind, numbers)
+    return Labelled(
+        content.kind, numbers, Progress(*progress), content.labels, content.waiting_from, content.labels_from
+    )
+
+
+def _check_places(*places: Mapping[int, int]) -> None:
+    if any(min(*place, *place.values()) < 0 for place in places if place):
+        raise ValueError("a negative partition or offset")
 
 
 def _unpack(content: _Content) -> Snapshot:
@@ -176,6 +252,7 @@ def _unpack(content: _Content) -> Snapshot:
         positions=content.positions,
         reading=content.reading,
         as_of=content.as_of,
+        labelled=None if content.labelled is None else _unpack_labelled(content.labelled),
     )
 
 
@@ -193,8 +270,8 @@ def _check_numbers(content: _Content) -> None:
     if not math.isfinite(content.as_of):
         raise ValueError("the event time is not a number")
     counts = (content.epoch, content.learned, content.grid_rows)
-    places = (content.positions, content.reading)
-    if min(counts) < 0 or any(min(*place, *place.values()) < 0 for place in places if place):
-        raise ValueError("a negative count, partition or offset")
+    if min(counts) < 0:
+        raise ValueError("a negative count")
+    _check_places(content.positions, content.reading)
     if content.learned == 0 or content.learned % content.window:
         raise ValueError("taken inside a window, not at its end")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline.lab.evaluate.stream import LeftOut
+from pipeline.lab.evaluate.left_out import LeftOut
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 MAX_DELAY_S = 400 * 86_400.0

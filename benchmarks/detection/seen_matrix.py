@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from pipeline.adapters.transaction_files import TransactionFile
 from pipeline.app.evaluation import start
-from pipeline.core.features import FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, to_unit
 from pipeline.core.scored import Scored
 from pipeline.lab.evaluate.folds import Fold, cut
+from pipeline.lab.evaluate.left_out import LeftOut
 from pipeline.lab.evaluate.run import Options, new_bank, play
 from pipeline.lab.evaluate.seen import Transactions
-from pipeline.lab.evaluate.stream import LeftOut
 
-NAMES = tuple(feature.name for feature in FEATURES)
+NAMES = tuple(feature.name for feature in CATALOGUE)
 UNIT_ROWS = 100_000
 
 

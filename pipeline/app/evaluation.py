@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from models.calibrate import parse_prior
+from models.classifier import Classifier
 from models.scorer import Model
 from pipeline.adapters.transaction_files import TransactionFile
 from pipeline.app.configuration import FEATURE_SPACE, load_money, policy_parser, read
@@ -16,10 +17,11 @@ from pipeline.core.features import LAYOUT, MODEL_FEATURES
 from pipeline.core.poll import Versions
 from pipeline.core.scored import Scored
 from pipeline.lab.evaluate.folds import DAY_S, FoldPlan
+from pipeline.lab.evaluate.left_out import LeftOut
 from pipeline.lab.evaluate.loop import Pace
 from pipeline.lab.evaluate.results import Evaluation, FileResult, Spread, over_files
 from pipeline.lab.evaluate.run import Options, Played, Start, figures, new_bank, play
-from pipeline.lab.evaluate.stream import LeftOut
+from pipeline.roles.learner.columns import COLUMNS
 from pipeline.roles.learner.settings import LearnerSettings
 from pipeline.roles.scorer.settings import ScorerSettings
 
@@ -61,7 +63,9 @@ def start(policy: Path | None = None) -> Start:
     curve = parse_prior(*read(scorer, "models/prior.toml"))
     text = read(scorer, scorer.scorer_policy) if policy is None else (policy.read_text(encoding="utf-8"), str(policy))
     model = Model.day_one(MODEL_FEATURES, LAYOUT, curve)
-    return Start(Versions(policy_parser(scorer)(*text), model, load_money(scorer)), curve, learner.plan, FEATURE_SPACE)
+    labels = learner.labels(lambda: Classifier(COLUMNS), len(COLUMNS), curve.of)._replace(maturity_s=None)
+    plan = learner.plan._replace(labels=labels)  # every row of a file has its label: none has to be guessed
+    return Start(Versions(policy_parser(scorer)(*text), model, load_money(scorer)), curve, plan, FEATURE_SPACE)
 
 
 def evaluate(plan: EvaluationPlan, listener: Listener) -> Evaluation:

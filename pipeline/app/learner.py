@@ -2,14 +2,17 @@
 
 import asyncio
 
+from models.calibrate import parse_prior
+from models.classifier import Classifier
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.readers import KafkaReader
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.lease import RedisLease
-from pipeline.app.configuration import FEATURE_SPACE, done_before, new_registry, ops_port
-from pipeline.core.topics import CONTROL, SCORED
+from pipeline.app.configuration import FEATURE_SPACE, done_before, new_registry, ops_port, read
+from pipeline.core.topics import CONTROL, LABELS, SCORED
+from pipeline.roles.learner.columns import COLUMNS
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.role import Learner, World
 from pipeline.roles.learner.settings import LearnerSettings
@@ -29,8 +32,11 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
         log=kafka,
         lease=RedisLease(redis, settings.topic_prefix),
         clock=SystemClock(),
+        open_labels=lambda: KafkaReader(settings, LABELS),
     )
-    learner = Learner(world, FEATURE_SPACE, settings.plan, settings.signing_key, metrics, settings.pace)
+    curve = parse_prior(*read(settings, "models/prior.toml"))
+    plan = settings.plan._replace(labels=settings.labels(lambda: Classifier(COLUMNS), len(COLUMNS), curve.of))
+    learner = Learner(world, FEATURE_SPACE, plan, settings.signing_key, metrics, settings.pace)
     ops = OpsServer(registry, lambda: True, settings.metrics_host, ops_port(settings, "learner", worker))
     await ops.start()
     await learner.run(stop)

@@ -20,8 +20,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from pipeline.core._card_row cimport (
-    CASHED, CHECKED, COUNTED, COUNTRY_SLOTS, DECLINED, MCC_SLOTS, MERCHANT_SLOTS, REVERSED, SPENT,
-    CardRow, Entry, bump, find, find_entry, narrow, remember, to_front, total,
+    CASHED, CHECKED, COUNTED, COUNTRY_SLOTS, DECLINED, MCC_SLOTS, MERCHANT_SLOTS, SPENT,
+    CardRow, bump, days_known, find, find_entry, narrow, remember, reverse, to_front, total,
 )
 from pipeline.core._transaction cimport (
     Offsets, category_of, checksum_of, digest_of, field, hour_of, of_class, offsets, second_of,
@@ -177,7 +177,7 @@ cdef bytes _advance(bytes row, event, double* features, int* handling):
     if type == "reversal":
         handling[0] = REVERSAL
         if original >= 0:
-            _reverse(card, &card.ring[original], amount)
+            reverse(card, &card.ring[original], amount, SCALES_S)
     elif kind == "refund" or kind == "payment":
         handling[0] = CREDIT
     elif original >= 0:
@@ -231,7 +231,7 @@ cdef int _count(
     features[IS_CASH] = is_cash
     features[SINCE_LAST] = since if seen and since >= 0.0 else NAN
     features[SEEN] = seen
-    features[DAYS] = _days_known(card)
+    features[DAYS] = days_known(card)
     _unusual_amount(card, amount, check, usual_count, usual_sum, features)
     cdef bint here = _journey(card, transaction, at, features)
     _habits(card, transaction, category, at, spend, features)
@@ -257,10 +257,6 @@ cdef int _count(
     return 0
 
 
-cdef double _days_known(const CardRow* card) noexcept:
-    return (card.newest - card.first) / 86_400.0 if card.seen and card.newest > card.first else 0.0
-
-
 cdef void _standing(const CardRow* card, double amount, double* features) noexcept:
     """Features of what is not scored: its amount, the counters as of the newest event, no comparison."""
     cdef int column, scale
@@ -276,7 +272,7 @@ cdef void _standing(const CardRow* card, double amount, double* features) noexce
     features[CHECKS_1H] = card.checks
     features[IS_CASH] = 0.0
     features[SEEN] = card.seen
-    features[DAYS] = _days_known(card)
+    features[DAYS] = days_known(card)
 
 
 cdef void _unusual_amount(
@@ -397,39 +393,6 @@ cdef int _visit(CardRow* card, str country, str home_country, bint known, bint s
         card.country_counts[at] = 0
     bump(card.country_counts, COUNTRY_SLOTS, at)
     return 0
-
-
-cdef void _reverse(CardRow* card, Entry* original, double amount) noexcept:
-    """Takes back what the reversed transaction still weighs."""
-    cdef double remaining = original.amount, taken = amount, age
-    cdef double[5] weights
-    cdef int scale
-    if not original.flags & COUNTED or original.flags & REVERSED:
-        return
-    cdef bint whole = amount == 0.0 or amount >= remaining * (1.0 - 1e-6)
-    if whole:
-        taken = remaining
-    age = max(card.newest - (original.second + original.tick / 256.0), 0.0)
-    for scale in range(5):
-        weights[scale] = exp(-age / SCALES_S[scale])
-        card.sums[scale] = _less(card.sums[scale], weights[scale] * taken)
-        if whole:
-            card.counts[scale] = _less(card.counts[scale], weights[scale])
-    for scale in range(2):
-        if whole and original.flags & DECLINED:
-            card.declines[scale] = _less(card.declines[scale], weights[2 + scale])
-        if whole and original.flags & CASHED:
-            card.cash[scale] = _less(card.cash[scale], weights[3 + scale])
-    if whole and original.flags & CHECKED:
-        card.checks = _less(card.checks, weights[2])
-    card.zero = 0
-    original.amount = <float>(remaining - taken)
-    if whole:
-        original.flags |= REVERSED
-
-
-cdef inline float _less(double counter, double weight) noexcept:
-    return <float>max(counter - weight, 0.0)
 
 
 cdef int _find_original(const CardRow* card, str identifier) except -2:

@@ -1,5 +1,6 @@
 """The bank's own counters in a card's row, in C: the compiled form of `counter_slots`, which describes the bytes and
-says why. Cells of a counter are one integer of up to 112 bits, as they are there."""
+says why. Cells of a counter are one integer of up to 112 bits, as they are there: a compiler without such integers makes
+no compiled form, and Python's serves."""
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING

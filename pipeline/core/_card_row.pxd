@@ -1,7 +1,7 @@
 """A card's row as a C struct laid over its bytes, and what changes its slots: the compiled form of `profile_row`, which
 describes the layout. The structs are packed, as the row has no padding."""
 
-from libc.math cimport isinf
+from libc.math cimport exp, isinf
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove
 
@@ -113,3 +113,40 @@ cdef inline int remember(CardRow* card, const uint8_t* digest, double at, double
     card.ring[0].amount = narrow(amount)
     card.ring[0].flags = <uint8_t>flags
     return 0
+
+
+cdef inline double days_known(const CardRow* card) noexcept:
+    return (card.newest - card.first) / 86_400.0 if card.seen and card.newest > card.first else 0.0
+
+
+cdef inline float less(double counter, double weight) noexcept:
+    return <float>max(counter - weight, 0.0)
+
+
+cdef inline void reverse(CardRow* card, Entry* original, double amount, const double* scales_s) noexcept:
+    """Takes back what the reversed transaction still weighs."""
+    cdef double remaining = original.amount, taken = amount, age
+    cdef double[5] weights
+    cdef int scale
+    if not original.flags & COUNTED or original.flags & REVERSED:
+        return
+    cdef bint whole = amount == 0.0 or amount >= remaining * (1.0 - 1e-6)
+    if whole:
+        taken = remaining
+    age = max(card.newest - (original.second + original.tick / 256.0), 0.0)
+    for scale in range(5):
+        weights[scale] = exp(-age / scales_s[scale])
+        card.sums[scale] = less(card.sums[scale], weights[scale] * taken)
+        if whole:
+            card.counts[scale] = less(card.counts[scale], weights[scale])
+    for scale in range(2):
+        if whole and original.flags & DECLINED:
+            card.declines[scale] = less(card.declines[scale], weights[2 + scale])
+        if whole and original.flags & CASHED:
+            card.cash[scale] = less(card.cash[scale], weights[3 + scale])
+    if whole and original.flags & CHECKED:
+        card.checks = less(card.checks, weights[2])
+    card.zero = 0
+    original.amount = <float>(remaining - taken)
+    if whole:
+        original.flags |= REVERSED

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.columns import SCHEMA
 from pipeline.core.decision import Actions
-from pipeline.core.features import FEATURES
+from pipeline.core.features import CATALOGUE
 from pipeline.core.records import Label
 from pipeline.core.transaction import Event, Transaction
 
@@ -29,7 +29,7 @@ ColumnKind = Literal["text", "integer", "number", "boolean"]
 _INTEGERS: Final = frozenset({"amount", "billing_amount"})
 _NUMBERS: Final = frozenset({"available_credit", "latitude", "longitude"})
 _BOOLEANS: Final = frozenset({"recurring", "preauthorisation"})
-_FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
+_FEATURE_NAMES: Final = tuple(feature.name for feature in CATALOGUE)
 _ACTIONS: Final = {
     "transaction_action": "transaction", "card_action": "card", "contact_action": "contact", "queue_action": "queue",
 }  # fmt: skip
@@ -207,7 +207,7 @@ def _floats(values: Sequence[float | None]) -> NDArray[np.float64]:
 def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
     """The columns that come from `scored`. Score and percentile are the decision's own: the same numbers."""
     n = len(rows)
-    matrix = np.full((n, len(FEATURES)), np.nan)
+    matrix = np.full((n, len(CATALOGUE)), np.nan)
     raw, layout = np.full(n, np.nan), np.full(n, None, dtype=np.object_)
     start = 0
     for block, group in groupby(rows, key=attrgetter("block")):

@@ -17,7 +17,7 @@ from pipeline.core.archive_columns import ArchiveRow, Block, Told
 from pipeline.core.archive_files import Place
 from pipeline.core.currencies import Money
 from pipeline.core.decision import HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP
-from pipeline.core.features import FEATURES, LAYOUT
+from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.profile import CREDITS
 from pipeline.core.scored import decode as decode_scored
 from pipeline.core.topics import Record
@@ -212,7 +212,7 @@ def _block(record: Record) -> tuple[Block, list[int]]:
     offsets = scored.source_offsets().tolist()
     raw = np.frombuffer(scored.raw, dtype="<f8")
     matrix = scored.matrix() if scored.layout == LAYOUT and offsets else None
-    if len(raw) != len(offsets) or (matrix is not None and matrix.shape != (len(offsets), len(FEATURES))):
+    if len(raw) != len(offsets) or (matrix is not None and matrix.shape != (len(offsets), len(CATALOGUE))):
         raise ValueError("columns of different lengths")
     versions = (scored.policy_version, scored.model_version)
     return Block(record.offset, scored.layout, versions, matrix, raw), offsets

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.expressions import Kind
-from pipeline.core.features import FEATURES
+from pipeline.core.features import CATALOGUE
 from pipeline.core.lists import NO_LISTS, Lists, list_use
 from pipeline.core.transaction import Event
 
 Floats = NDArray[np.float64]
 
-_FEATURE_COLUMN: Final = MappingProxyType({feature.name: index for index, feature in enumerate(FEATURES)})
+_FEATURE_COLUMN: Final = MappingProxyType({feature.name: index for index, feature in enumerate(CATALOGUE)})
 _TEXT: Final = (
     "type", "kind", "entry_mode", "currency", "country", "home_country", "city", "mcc", "merchant", "terminal",
     "response_code", "three_ds", "eci", "cvv_result", "pin_result", "avs_result", "wallet", "initiator",
@@ -59,11 +59,11 @@ def columns(
     counted: Mapping[str, Floats] = MappingProxyType({}),
     lists: Lists = NO_LISTS,
 ) -> dict[str, NDArray[Any]]:
-    """The ``wanted`` columns, each of length n. ``matrix`` float64[n, F] as `FEATURES`; ``score`` and ``percentile``
-    float64[n]; ``counted``: the bank's own counters, float64[n] each;
-    ``lists``: what the columns that ask for one look into. Numbers are float64, NaN missing; text is an object array of str, None missing; booleans are float64 0
-    or 1, NaN missing. Raises KeyError for a name that is neither in `SCHEMA` nor a counter's, LookupError
-    for a list that is not there."""
+    """The ``wanted`` columns, each of length n. ``matrix`` float64[n, C] as `CATALOGUE`; ``score`` and ``percentile``
+    float64[n]; ``counted``: the bank's own counters, float64[n] each; ``lists``: what the columns that ask for one look
+    into. Numbers are float64, NaN missing; text is an object array of str, None missing; booleans are float64 0 or 1, NaN
+    missing. Raises KeyError for a name that is neither in `SCHEMA` nor a counter's, LookupError for a list that is not
+    there."""
     table: dict[str, NDArray[Any]] = {}
     for name in wanted:
         if name in _FEATURE_COLUMN:

@@ -134,10 +134,9 @@ def _tag(function: str, column: str, window_s: int, where: str | None) -> int:
 
 
 class Counters:
-    """A policy's counters. ``slots``: where they lie in a row; ``packed``: the same for the compiled form;
-    ``begun``: the spare bytes of a card that nothing came before;
-    ``layout``: fingerprint of names, definitions and order, empty without counters. Raises ValueError for more slots
-    than a row has."""
+    """A policy's counters. ``slots``: where they lie in a row; ``packed``: the same for the compiled form; ``begun``: the
+    spare bytes of a card that nothing came before; ``layout``: fingerprint of names, definitions and order, empty
+    without counters. Raises ValueError for more slots than a row has."""
 
     def __init__(self, counters: Sequence[Counter] = ()) -> None:
         self.each = tuple(counters)
@@ -158,10 +157,6 @@ class Counters:
 
     def __bool__(self) -> bool:
         return bool(self.each)
-
-    def column(self, name: str) -> int:
-        """The number of the counter named so. Raises ValueError."""
-        return self.names.index(name)
 
     def matches(self, events: Sequence[Event]) -> Matches:
         """What counts for which counter. A transaction's own fields decide; nothing of a row is looked at."""

@@ -19,7 +19,7 @@ from pipeline.core.decision import (
     Decision,
     Outcome,
 )
-from pipeline.core.features import FEATURES, LAYOUT
+from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
@@ -36,10 +36,10 @@ KNOWN_AFTER = 10
 """Transactions after which a card's habits count as known; before, its decisions say ``warming_up``."""
 TOLD_DECIMALS = 6
 """A decision tells its features so exactly; `scored` has them whole."""
-_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(FEATURES) + 5 + SLOTS) + 160)
+_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(CATALOGUE) + 8 + SLOTS) + 160)
 """Rows of a `scored` record: its columns, and at most 160 bytes of id and token a row."""
-_SEEN = next(index for index, feature in enumerate(FEATURES) if feature.name == "transactions_seen")
-_NAMES = tuple(feature.name for feature in FEATURES)
+_SEEN = next(index for index, feature in enumerate(CATALOGUE) if feature.name == "transactions_seen")
+_NAMES = tuple(feature.name for feature in CATALOGUE)
 _OUTCOME = {int(outcome): (outcome.name, outcome.name.encode()) for outcome in Outcome}
 _HEADERS = (HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP, HEADER_OUTCOME)
 _encode = msgspec.json.Encoder().encode
@@ -87,7 +87,8 @@ class _Writer:
         self._decided_at = decided_at
         self._outcomes = verdicts.outcome.tolist()
         self._names, told = _NAMES, table.matrix[verdicts.alerted]
-        if counters := versions.policy.counters:
+        counters = versions.policy.counters
+        if counters.names:
             self._names = (*_NAMES, *counters.names)
             told = np.hstack((told, table.counted[verdicts.alerted]))
         features = np.round(told, TOLD_DECIMALS)
@@ -180,13 +181,17 @@ class _Writer:
             ids=[transaction.id for transaction in transactions],
             cards=[transaction.card for transaction in transactions],
             offsets=np.array([row.record.offset for row in rows], dtype="<i8").tobytes(),
-            times=np.array([row.event.at for row in rows], dtype="<f8").tobytes(),
+            times=table.keys.times.take(chosen).astype("<f8", copy=False).tobytes(),
+            terminals=table.keys.terminal.take(chosen).astype("<u8", copy=False).tobytes(),
+            merchants=table.keys.merchant.take(chosen).astype("<u8", copy=False).tobytes(),
+            customers=table.keys.customer.take(chosen).astype("<u8", copy=False).tobytes(),
             features=table.matrix.take(chosen, axis=0).astype("<f8", copy=False).tobytes(),
             raw=table.raw.take(chosen).astype("<f8", copy=False).tobytes(),
             percentile=table.percentile.take(chosen).astype("<f8", copy=False).tobytes(),
             score=table.score.take(chosen).astype("<f8", copy=False).tobytes(),
         )
-        if counters := self._versions.policy.counters:
+        counters = self._versions.policy.counters
+        if counters.names:
             record.counter_layout, record.counters = counters.layout, counters.names
             record.counted = table.counted.take(chosen, axis=0).astype("<f8", copy=False).tobytes()
         offset = b"%d" % rows[0].record.offset

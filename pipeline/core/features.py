@@ -1,4 +1,5 @@
-"""The features: what a transaction looks like against its card's own history, by name, in the order of the matrix.
+"""The features: what a transaction looks like against its card's own history, and what is known of where it was made, by
+name, in the order of the matrix.
 
 Rules, reasons and pages speak of a feature in its unit; models see it scaled to 0…1 by `to_unit`, with plain arithmetic
 on single elements only, so that a row's scaled values never depend on the rows beside it, to the bit.
@@ -9,6 +10,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.core.entity_history import NAMES
 
 Floats = NDArray[np.float64]
 
@@ -82,11 +85,45 @@ FEATURES: Final = (
 )  # fmt: skip
 """In the order of `pipeline.core.profile.advance`'s tuple."""
 
+MOMENT_FEATURES: Final = (
+    Feature("hour_of_day", "hours", "hour of the day, UTC", "交易时刻（UTC，小时）", _between(0.0, 24.0, 0.5), False),
+    Feature("mcc_code", "code", "merchant category code as a number", "商户类别码（数值）", _between(0.0, 9_999.0, 0.5), False),
+    Feature("entry_mode_code", "code", "entry mode as a number: 0 chip, 1 contactless, 2 magstripe, 3 manual, 4 ecommerce, 5 stored", "输入方式（数值）：0 芯片、1 非接触、2 磁条、3 手工、4 电商、5 存储", _between(0.0, 5.0, 0.5), False),
+)  # fmt: skip
+"""In the order of `pipeline.core.moment.moments`: what the transaction says by itself, for a classifier to put into bins."""
+
+KINDS: Final = ("terminal", "merchant", "card")
+"""The entities whose confirmed frauds are told to every scorer (`pipeline.core.entity_table`)."""
+
+
+def _labels_of(kind: str, at: str, zh: str) -> tuple[Feature, ...]:
+    return (
+        Feature(f"{kind}_frauds_unexplained_30d", "count", f"confirmed frauds {at} that nothing else explains, fading over 30 days", f"{zh}上其自身行为未能解释的已确认欺诈，30天内渐减", _half_at(1), False),
+        Feature(f"{kind}_frauds_explained_30d", "count", f"confirmed frauds {at} that their own behaviour explains, fading over 30 days", f"{zh}上其自身行为已能解释的已确认欺诈，30天内渐减", _half_at(1), False),
+        Feature(f"{kind}_fraud_share_30d", "share", f"share of frauds among what is known {at}, fading over 30 days", f"{zh}已有结论的交易中欺诈的占比，30天内渐减", _FLAG, False),
+        Feature(f"{kind}_fraud_run", "count", f"confirmed frauds {at} since the last genuine transaction known", f"{zh}自最近一笔已确认真实交易以来的已确认欺诈", _half_at(1), False),
+        Feature(f"{kind}_fraud_run_days", "days", f"days since these frauds {at} began", f"{zh}上这些欺诈开始至今的天数", _half_at(14, 1.0), False),
+        Feature(f"{kind}_genuine_since_fraud", "count", f"genuine transactions known {at} since the last fraud", f"{zh}自最近一笔欺诈以来已确认真实的交易数", _half_at(3, 1.0), False),
+    )  # fmt: skip
+
+
+ENTITY_FEATURES: Final = (
+    *_labels_of("terminal", "at this terminal", "该终端"),
+    *_labels_of("merchant", "at this merchant", "该商户"),
+    *_labels_of("card", "on this card", "该卡"),
+)
+"""What labels say, in the order of `EntityTable.features`: for each of `KINDS` those of `entity_history.NAMES`. No model
+that learns without labels sees them."""
+assert len(ENTITY_FEATURES) == len(KINDS) * len(NAMES)
+
+CATALOGUE: Final = (*FEATURES, *MOMENT_FEATURES, *ENTITY_FEATURES)
+"""All columns of a scored transaction."""
+
 MODEL_FEATURES: Final = tuple(feature.name for feature in FEATURES if feature.modelled)
-"""What models see. Left out: what repeats another feature, and what tells a young card from an old one."""
+"""What the half-space trees see. Left out: what repeats another feature, and what tells a young card from an old one."""
 
 LAYOUT: Final = blake2b(
-    repr([(feature.name, *feature.scale, feature.modelled) for feature in FEATURES]).encode(), digest_size=8
+    repr([(feature.name, *feature.scale, feature.modelled) for feature in CATALOGUE]).encode(), digest_size=8
 ).hexdigest()
 """Fingerprint of names, order and scalings: numbers made under one layout mean nothing under another."""
 
@@ -105,9 +142,13 @@ _offset = _constant([scale.high if scale.saturating else scale.high - scale.low 
 _missing = _constant([scale.missing for scale in _scales])
 
 
+SCALES: Final = _constant([number for feature in CATALOGUE for number in feature.scale]).reshape(-1, 4)
+"""float64[C, 4], for each feature of `CATALOGUE` its `Scale` as numbers: what a classifier of labels takes with it."""
+
+
 def to_unit(matrix: Floats) -> Floats:
-    """What models see of ``matrix`` (float64[n, F], columns as `FEATURES`): float64[n, M] in 0…1, columns as
-    `MODEL_FEATURES`, contiguous, nothing missing."""
+    """What the trees see of ``matrix`` (float64[n, F or more], columns begin as `FEATURES`): float64[n, M] in 0…1, columns
+    as `MODEL_FEATURES`, contiguous, nothing missing."""
     x = np.maximum(matrix.take(_columns, axis=1), _low)  # take, as indexing would turn the layout round
     unit = np.minimum((x - _low) / (x * _slope + _offset), 1.0)
     return np.where(unit == unit, unit, _missing)

@@ -63,12 +63,12 @@ class ListUse(NamedTuple):
 
     def sql(self) -> str:
         """The same question for DuckDB. It needs a table ``list_entries`` (list VARCHAR, value VARCHAR, until DOUBLE:
-        unix seconds, infinity for always; `Lists.rows`), and beside the rule's columns ``event_at``, the event's unix
+        unix seconds, infinity for always; `Lists.rows`), and beside the rule's columns ``at``, the event's unix
         seconds."""
         value = f"sha256({self.column})" if self.column == "card" else self.column
         return (
             f"(CASE WHEN {self.column} IS NOT NULL THEN EXISTS (SELECT 1 FROM list_entries "  # noqa: S608 - both names are from allow-lists
-            f"WHERE list_entries.list = '{self.name}' AND list_entries.value = {value} AND event_at < list_entries.until) END)"
+            f"WHERE list_entries.list = '{self.name}' AND list_entries.value = {value} AND \"at\" < list_entries.until) END)"
         )
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.currencies import Money
+from pipeline.core.entities import EntityKeys
+from pipeline.core.entity_table import EMPTY_TABLE, EntityTable
 from pipeline.core.lists import NO_LISTS, Lists
 from pipeline.core.policy import Policy
 from pipeline.core.topics import Outgoing, Record
@@ -17,8 +19,8 @@ Floats = NDArray[np.float64]
 
 
 class Model(Protocol):
-    """Scores whole matrices: raw measure, percentile (0–100, how unusual), probability of fraud (0–1), float64[n] each.
-    A row's scores do not depend on the other rows."""
+    """Scores whole matrices: raw measure, percentile (0–100, how unusual), probability of fraud (0–1), float64[n] each, of
+    ``x`` scaled for the trees and of the whole ``matrix``. A row's scores do not depend on the other rows."""
 
     @property
     def version(self) -> str: ...
@@ -26,7 +28,7 @@ class Model(Protocol):
     def warming_up(self) -> bool: ...
     @property
     def as_of(self) -> float | None: ...
-    def scores(self, x: Floats) -> tuple[Floats, Floats, Floats]: ...
+    def scores(self, x: Floats, matrix: Floats) -> tuple[Floats, Floats, Floats]: ...
 
 
 class Versions(NamedTuple):
@@ -36,6 +38,7 @@ class Versions(NamedTuple):
     model: Model
     money: Money
     lists: Lists = NO_LISTS
+    entities: EntityTable = EMPTY_TABLE
 
 
 class Part(NamedTuple):
@@ -73,9 +76,10 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A poll's ``n`` rows as arrays: ``matrix`` float64[n, F], the others float64[n] or bool[n]. Exempt rows have
-    scores of 0. ``counted`` float64[n, C]: the policy's own counters, NaN: unknown."""
+    """A poll's ``n`` rows as arrays: ``matrix`` float64[n, C] in the order of the catalogue, the others float64[n] or
+    bool[n]. Exempt rows have scores of 0. ``counted`` float64[n, K]: the policy's own counters, NaN: unknown."""
 
+    keys: EntityKeys
     matrix: Floats
     exempt: NDArray[np.bool_]
     raw: Floats

@@ -5,6 +5,7 @@ raw little-endian arrays: the learner reads it without touching a row, and a dec
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -18,9 +19,10 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``offsets`` int64[n] are offsets in ``transactions``; ``times`` float64[n] event times in unix seconds;
     ``features`` float64[n × F] row-major in the order of the catalogue whose fingerprint is ``layout``; ``raw``,
-    ``percentile`` (0–100) and ``score`` (0–1) float64[n].
+    ``percentile`` (0–100) and ``score`` (0–1) float64[n]; ``terminals``, ``merchants`` and ``customers`` uint64[n], the
+    digests of those texts (`pipeline.core.entities`), 0 where there was none.
 
-    ``counted`` float64[n × C] row-major are the policy's own counters, named ``counters``, NaN: unknown;
+    ``counted`` float64[n × K] row-major are the policy's own counters, named ``counters``, NaN: unknown;
     ``counter_layout`` is the fingerprint of their names and definitions. Models do not look at them, so they have a
     layout of their own: a changed counter changes nothing for what was learned under ``layout``.
     """
@@ -37,15 +39,41 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     raw: bytes
     percentile: bytes
     score: bytes
+    terminals: bytes
+    merchants: bytes
+    customers: bytes
     counter_layout: str = ""
     counters: Sequence[str] = ()
     counted: bytes = b""
+
+    def check(self) -> None:
+        """Raises ValueError when the columns are not all of one length."""
+        columns = (
+            self.times,
+            self.offsets,
+            self.percentile,
+            self.score,
+            self.terminals,
+            self.merchants,
+            self.customers,
+        )
+        if any(len(column) != 8 * len(self.ids) for column in columns) or len(self.cards) != len(self.ids):
+            raise ValueError("columns of different lengths")
 
     def source_offsets(self) -> NDArray[np.int64]:
         return np.frombuffer(self.offsets, dtype="<i8")
 
     def event_times(self) -> Floats:
         return np.frombuffer(self.times, dtype="<f8")
+
+    def digests(self, kind: Literal["terminals", "merchants", "customers"]) -> NDArray[np.uint64]:
+        return np.frombuffer(getattr(self, kind), dtype="<u8")
+
+    def percentiles(self) -> Floats:
+        return np.frombuffer(self.percentile, dtype="<f8")
+
+    def scores(self) -> Floats:
+        return np.frombuffer(self.score, dtype="<f8")
 
     def matrix(self) -> Floats:
         """The features, float64[n, F], read-only."""

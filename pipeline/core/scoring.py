@@ -17,13 +17,16 @@ from pipeline.core.currencies import Money
 from pipeline.core.dead_letters import dead_letter
 from pipeline.core.decide import Verdicts, decide
 from pipeline.core.encode import encode_poll
+from pipeline.core.entities import entity_keys
 from pipeline.core.features import FEATURES, to_unit
 from pipeline.core.lists import Lists
+from pipeline.core.moment import moments
 from pipeline.core.policy import Policy
-from pipeline.core.poll import Floats, Model, Part, Row, ScoredPoll, Table, Versions
+from pipeline.core.poll import Floats, Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.topics import TRANSACTIONS, Record
 from pipeline.core.transaction import ALL_REASONS, Event, Refused, decode
 
+NOTHING_COUNTED: Floats = np.empty((0, 0))
 WRONG_PARTITION = "wrong_partition"
 REFUSALS = ALL_REASONS | {WRONG_PARTITION}
 
@@ -73,8 +76,10 @@ def score_decoded(
     number = sum(map(len, decoded))
     matrix = np.empty((number, len(FEATURES)))
     counters = versions.policy.counters
-    counted = np.empty((number, len(counters.names)))
-    matches = counters.matches([event for events in decoded for _, event, _ in events]) if counters else None
+    counted, matches = NOTHING_COUNTED, None
+    if counters.names:
+        counted = np.empty((number, len(counters.names)))
+        matches = counters.matches([event for events in decoded for _, event, _ in events])
     counts, start = [], 0
     for part, events in zip(parts, decoded, strict=True):
         before = len(rows)
@@ -87,7 +92,7 @@ def score_decoded(
         start += len(events)
     lap.end("advance")
     if rows:
-        table = _score(rows, matrix[: len(rows)], counted[: len(rows)], versions.model)
+        table = _score(rows, matrix[: len(rows)], counted[: len(rows)], versions)
         lap.end("model")
         verdicts = _decide(rows, table, versions.policy, versions.lists)
         lap.end("decide")
@@ -131,10 +136,13 @@ def _decoded(
             yield record, event, card
 
 
-def _score(rows: Sequence[Row], matrix: Floats, counted: Floats, model: Model) -> Table:
+def _score(rows: Sequence[Row], own: Floats, counted: Floats, versions: Versions) -> Table:
     exempt = np.array([row.exempt for row in rows], dtype=np.bool_)
-    raw, percentile, score = (np.where(exempt, 0.0, column) for column in model.scores(to_unit(matrix)))
-    return Table(matrix, exempt, raw, percentile, score, counted)
+    keys = entity_keys(rows)
+    matrix = np.concatenate([own, moments(rows, keys.times), versions.entities.features(keys)], axis=1)
+    scores = versions.model.scores(to_unit(matrix), matrix)
+    raw, percentile, score = (np.where(exempt, 0.0, column) for column in scores)
+    return Table(keys, matrix, exempt, raw, percentile, score, counted)
 
 
 def _decide(rows: Sequence[Row], table: Table, policy: Policy, lists: Lists) -> Verdicts:

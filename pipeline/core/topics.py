@@ -10,8 +10,18 @@ from typing import NamedTuple, Protocol
 DEFAULT_PARTITIONS = 6
 MODEL_KEY = b"model"
 """Key of the newest model on `control`."""
+_TABLE_KEY = b"table:"
 MAX_RECORD_BYTES = 900_000
 """No record of ours is larger: below Kafka's default ``message.max.bytes`` with room for headers."""
+
+
+def table_key(part: int) -> bytes:
+    """Key on `control` of one part of the table of entities: the newest of each part is the whole."""
+    return _TABLE_KEY + b"%d" % part
+
+
+def is_table_key(key: bytes | None) -> bool:
+    return key is not None and key.startswith(_TABLE_KEY)
 
 
 class Topic(NamedTuple):

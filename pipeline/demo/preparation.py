@@ -55,7 +55,7 @@ async def prepare(plan: Plan, settings: LearnerSettings) -> Progress:
     policy = policy_parser(settings)(*read(settings, "policies/default.toml"))
     lists = ListFolder(settings).read()
     model = Model.day_one(MODEL_FEATURES, LAYOUT, curve)
-    versions = Versions(policy.in_force(lists), model, load_money(settings), lists)
+    versions = Versions(policy.in_force(lists), model, load_money(settings), lists=lists)
     history = Stream(world_for(preset, plan.seed, plan.epoch)).history(preset.days)
     begin_s = plan.epoch - preset.days * 86_400
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from pipeline.core.decision import Reason
-from pipeline.core.features import FEATURES
+from pipeline.core.features import CATALOGUE
 from pipeline.desk.api import create_api
 from pipeline.desk.feed import Link
 from pipeline.desk.fragments import Fragments, environment
@@ -30,7 +30,7 @@ def create_desk(
     projection: Projection,
     settings: DeskSettings,
     words: Mapping[str, Callable[[Reason], str]],
-    features: Sequence[FeatureMeaning] = FEATURES,
+    features: Sequence[FeatureMeaning] = CATALOGUE,
     link: Callable[[], Link] = lambda: Link.live,
     now: Callable[[], float] = time.time,
 ) -> FastAPI:

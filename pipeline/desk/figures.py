@@ -58,7 +58,9 @@ def feature(value: float | None, unit: str, billing_currency: str, text: Mapping
             if value >= seconds:
                 return text[words].format(n=number(value / seconds))
         return text["unit_seconds"].format(n=number(value))
-    key = {"": "unit_times", "days": "unit_days"}.get(unit)
+    if unit == "code":
+        return f"{value:.0f}"
+    key = {"": "unit_times", "days": "unit_days", "hours": "unit_hours"}.get(unit)
     if key is not None:
         return text[key].format(n=number(value))
     return number(value) if unit in ("count", "deviations") else f"{number(value)} {unit}"

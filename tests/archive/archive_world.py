@@ -1,6 +1,7 @@
 """Transactions that were scored by the scorer's own core, on a log in memory, and archives of them."""
 
 import asyncio
+import atexit
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +21,7 @@ from pipeline.adapters.parquet_writing import ParquetShelf, connected
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
 from pipeline.core.decision import HEADER_SOURCE_OFFSET
-from pipeline.core.features import FEATURES, LAYOUT, MODEL_FEATURES
+from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.poll import Part, Versions
 from pipeline.core.scored import decode as decode_scored
@@ -146,7 +147,7 @@ class Traffic:
 def _row(partition: int, source: Any, event: Any, told: Mapping[str, Any], block: Any, index: int) -> dict[str, Any]:
     transaction = event.transaction
     fields = {name: getattr(transaction, name) for name in transaction.__struct_fields__ if name != "amount"}
-    features = [None] * len(FEATURES) if block is None else block.matrix()[index].tolist()
+    features = [None] * len(CATALOGUE) if block is None else block.matrix()[index].tolist()
     actions = told["actions"]
     return {
         "source_partition": partition,
@@ -166,12 +167,13 @@ def _row(partition: int, source: Any, event: Any, told: Mapping[str, Any], block
         "raw": None if block is None else np.frombuffer(block.raw)[index],
         "score": None if block is None else np.frombuffer(block.score)[index],
         "percentile": None if block is None else np.frombuffer(block.percentile)[index],
-        **{f.name: None if v is None or v != v else v for f, v in zip(FEATURES, features, strict=True)},
+        **{f.name: None if v is None or v != v else v for f, v in zip(CATALOGUE, features, strict=True)},
     }
 
 
 UNDER = versions()
 _connection = connected()
+atexit.register(_connection.close)
 """One for all that is read: making one takes longer than the rest of a test."""
 
 

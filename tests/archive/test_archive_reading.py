@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.core.archive_labels import RANKS
 from pipeline.core.columns import SCHEMA, columns
-from pipeline.core.features import FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, to_unit
 from pipeline.core.rules import compile_rule
 from pipeline.core.scored import decode as decode_scored
 from pipeline.core.topics import LABELS, SCORED, TRANSACTIONS
@@ -129,9 +130,10 @@ def test_the_rules_hit_something_and_not_everything(place: Place) -> None:
 
 
 def test_a_score_is_made_again_to_the_bit(place: Place) -> None:
-    names = [feature.name for feature in FEATURES]
+    names = [feature.name for feature in CATALOGUE]
     found = together(place.archive.columns(TODAY, TODAY + timedelta(1), [*names, "raw", "percentile", "score"]))
-    raw, percentile, score = UNDER.model.scores(to_unit(np.column_stack([found[name] for name in names])))
+    matrix = np.column_stack([found[name] for name in names])
+    raw, percentile, score = UNDER.model.scores(to_unit(matrix), matrix)
     assert np.array_equal(raw, found["raw"])
     assert np.array_equal(percentile, found["percentile"])
     assert np.array_equal(score, found["score"])
@@ -235,12 +237,49 @@ def test_the_labels_in_force_are_those_of_precedence(tmp_path_factory, told: lis
         written.append(label)
         traffic.log.timestamp_ms = int((NOON + number) * 1000)
         traffic.put(LABELS, 0, json.dumps({k: v for k, v in label.items() if v is not None or k == "fraud"}).encode())
-    place = Place(traffic, tmp_path_factory.mktemp("labels"))
+    found = holding(traffic, tmp_path_factory.mktemp("labels"), NOON + known - 1)
+    assert found == in_force(written[:known])
+
+
+def holding(traffic: Traffic, root: Path, moment: float) -> dict[str, bool]:
+    place = Place(traffic, root)
     place.clock.time += 10
     place.work(3)
-    found = place.archive.labels_in_force(int((NOON + known - 1) * 1000))
-    expected = in_force(written[:known])
-    assert dict(zip(found["transaction"].tolist(), found["fraud"].astype(bool).tolist(), strict=True)) == expected
+    found = place.archive.labels_in_force(int(moment * 1000))
+    return dict(zip(found["transaction"].tolist(), found["fraud"].astype(bool).tolist(), strict=True))
+
+
+STORIES = {
+    "the cardholder's word": ([("a", True, "cardholder", {})], True),
+    "an analyst overrules it": ([("a", True, "cardholder", {}), ("b", False, "analyst", {})], False),
+    "and is not overruled by a later one": ([("a", False, "analyst", {}), ("b", True, "cardholder", {})], False),
+    "nor superseded by it": ([("a", False, "analyst", {}), ("b", True, "cardholder", {"supersedes": "a"})], False),
+    "a chargeback overrules both": ([("a", False, "analyst", {}), ("b", True, "chargeback", {})], True),
+    "the later of two equals": ([("a", False, "chargeback", {}), ("b", True, "network", {})], True),
+    "the surer answer": ([("a", True, "cardholder", {"confidence": 0.9}), ("b", False, "cardholder", {})], True),
+    "withdrawn by name": ([("a", True, "cardholder", {}), ("b", None, "cardholder", {"supersedes": "a"})], None),
+    "withdrawn by its source": ([("a", True, "analyst", {}), ("b", None, "analyst", {})], None),
+    "not by another": ([("a", True, "analyst", {}), ("b", None, "cardholder", {})], True),
+    "said again after": ([("a", True, "analyst", {}), ("b", None, "analyst", {}), ("c", True, "analyst", {})], True),
+    "a repeat is not said again": ([("a", True, "analyst", {}), ("b", None, "analyst", {}), ("a", True, "analyst", {})], None),
+    "what is superseded leaves what stood below": (
+        [("a", True, "cardholder", {}), ("b", False, "analyst", {}), ("c", None, "analyst", {"supersedes": "b"})], True,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_of_several_labels_one_holds(tmp_path, story: str) -> None:
+    told, holds = STORIES[story]
+    traffic = Traffic(partitions=1)
+    for identifier, fraud, source, more in told:
+        label = {"id": identifier, "transaction": "t1", "card": "tok_a_00000001", "fraud": fraud, "source": source,
+                 "time": "2026-09-22T12:00:00Z", **more}  # fmt: skip
+        traffic.put(LABELS, 0, json.dumps(label).encode())
+    place = Place(traffic, tmp_path)
+    place.work(3)
+    found = place.archive.labels_in_force(int(NOON * 1000))
+    assert found["fraud"].tolist() == ([] if holds is None else [float(holds)])
 
 
 def test_no_labels_no_answer(tmp_path) -> None:

@@ -143,7 +143,9 @@ def test_a_transaction_that_the_log_no_longer_holds_leaves_its_decision(traffic:
     assert other["merchant"] is not None
 
 
-def test_days_are_those_of_arrival_and_never_go_back(traffic: Traffic, place: Place) -> None:
+@pytest.mark.parametrize("rows", [1, 1_000])
+def test_days_are_those_of_arrival_and_never_go_back(traffic: Traffic, tmp_path, rows: int) -> None:
+    place = Place(traffic, tmp_path, AT_ONCE._replace(file_rows=rows))
     for ahead_s in (0, DAY_S, -2, 400 * DAY_S, DAY_S):
         traffic.log.timestamp_ms = int((NOON + ahead_s) * 1000)
         traffic.pay(0, time="2026-09-20T10:00:00Z" if ahead_s < 300 * DAY_S else "2027-10-20T10:00:00Z")
@@ -152,6 +154,11 @@ def test_days_are_those_of_arrival_and_never_go_back(traffic: Traffic, place: Pl
     place.work()
     days = {row["source_offset"]: row["day"] for row in place.rows()}
     assert days == {0: date(2026, 9, 22), **dict.fromkeys((1, 2, 3, 4), date(2026, 9, 23))}
+    traffic.log.timestamp_ms = int(NOON * 1000)
+    traffic.pay(0)
+    traffic.score(0)
+    place.work()
+    assert [row["day"] for row in place.rows() if row["source_offset"] == 5] == [date(2026, 9, 23)]
 
 
 def test_a_closed_day_becomes_one_file_for_each_partition(traffic: Traffic, place: Place) -> None:
@@ -217,6 +224,18 @@ def test_old_days_are_deleted_whole_and_what_follows_goes_on(traffic: Traffic, t
     place.work()
     rows = [(row["source_partition"], row["source_offset"]) for row in place.rows()]
     assert sorted(rows) == [(0, 1), (1, 1)], "where a partition's rows are gone, its place is not"
+    assert place.metrics.rows.labels("scored")._value.get() == 4
+
+
+def test_what_a_dead_writer_left_half_written_is_removed(traffic: Traffic, place: Place) -> None:
+    some_of_everything(traffic)
+    place.work()
+    (folder,) = (place.root / "scored").iterdir()
+    half = folder / "p000-000000000019-000000000020-d000000000018-s000000000002.parquet.unfinished"
+    half.write_bytes(b"PAR1")
+    assert without_day(place.rows()) == traffic.expected()
+    place.work()
+    assert not half.exists()
 
 
 def test_labels_are_kept_as_they_came(traffic: Traffic, place: Place) -> None:

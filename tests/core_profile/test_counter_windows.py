@@ -10,7 +10,7 @@ from counter_lives import CARD, answer, both, counters, live, window
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.advancing import advance_part
+from pipeline.core.advancing import COMPILED, advance_in_python, advance_part
 from pipeline.core.columns import TRANSACTION_SCHEMA, field_column
 from pipeline.core.counter_slots import LARGEST, MOST, SMALLEST, pack, unpack
 from pipeline.core.counters import Counters, Counting, parse_counter
@@ -271,6 +271,19 @@ def test_what_counts_is_what_the_whole_condition_says(conditions, events) -> Non
             rule = compile_rule(text or "true", TRANSACTION_SCHEMA)
             hits = rule.hits({name: field_column(given_events, name) for name in rule.columns}, n)
             assert [bool(mask >> bit & 1) for mask in matched] == hits.tolist()
+
+
+@pytest.mark.parametrize("form", [advance_part, advance_in_python])
+@pytest.mark.parametrize(("events", "columns"), [(1, 1), (0, 4), (3, 4)])
+def test_matches_and_values_of_other_events_or_counters_are_an_error(form, events: int, columns: int) -> None:
+    own, one = counters(), purchase(NOON)
+    counting = Counting(own, own.matches([one] * events), np.empty((1, columns)))
+    held: dict[bytes, bytes] = {}
+    if (form is advance_in_python or not COMPILED) and events == 3:
+        return  # the reference takes what it needs; only the form that reads memory has to look first
+    with pytest.raises((ValueError, IndexError)):
+        form(held, {}, [(None, one, CARD)], [], np.empty((1, len(FEATURES))), counting)
+    assert not held
 
 
 def test_without_counters_nothing_is_kept() -> None:

@@ -150,6 +150,21 @@ def matches(name: str, one) -> bool:
     return {"d": one.amount > 50, "e": mode == "ecommerce", "f": mode == "chip"}.get(name, True)
 
 
+@settings(max_examples=60, deadline=None)
+@given(SETS, st.binary(min_size=64, max_size=64), st.booleans(), st.lists(st.floats(-900, 9_000, width=16), min_size=1, max_size=4))  # fmt: skip
+def test_both_forms_make_the_same_of_any_bytes(names, found: bytes, tagged: bool, gaps) -> None:
+    own, spare, at = of(names), bytearray(found), NOON + 60
+    for slot in own.slots if tagged else ():
+        spare[slot.place * 8 : slot.place * 8 + 2] = slot.tag.to_bytes(2, "little")
+    row = regular()
+    events = [event(NOON + 30, 0, type="reversal", original_id="last")]
+    for number, gap in enumerate(gaps):
+        at += gap
+        events.append(purchase(at, 77 * number, id="last" if number == 1 else f"n{number}", entry_mode="ecommerce"))
+        events.append(event(at, 5 * number, type="reversal", original_id="last"))
+    both(own, events, row[:SPARE] + bytes(spare) + row[RING:])
+
+
 def test_replay_with_the_same_definitions_makes_the_same_row() -> None:
     events = [purchase(NOON + 777 * number, 100 * number, merchant=f"m{number % 4}") for number in range(40)]
     own = of(["c", "a", "b", "e"])

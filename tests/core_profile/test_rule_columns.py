@@ -5,14 +5,14 @@ import pytest
 from card_events import NOON, event, purchase
 
 from pipeline.core.columns import SCHEMA, columns
-from pipeline.core.features import FEATURES
+from pipeline.core.features import CATALOGUE
 
 EVENTS = [
     purchase(NOON, 5.0, country="FR", recurring=True, available_credit=900, wallet="pay", response_code="05"),
     event(NOON, 7.0, recurring=False),
     event(NOON, 9.0),
 ]
-MATRIX = np.arange(3.0 * len(FEATURES)).reshape(3, -1)
+MATRIX = np.arange(3.0 * len(CATALOGUE)).reshape(3, -1)
 SCORE, PERCENTILE = np.array([0.1, 0.2, 0.3]), np.array([10.0, 20.0, 30.0])
 
 
@@ -46,4 +46,4 @@ def test_every_column_of_the_schema_can_be_built_in_its_kind() -> None:
     for name, kind in SCHEMA.items():
         assert table[name].dtype == (np.object_ if kind == "text" else np.float64), name
         assert table[name].shape == (3,)
-    assert len(SCHEMA) == len(FEATURES) + 18 + 3 + 2
+    assert len(SCHEMA) == len(CATALOGUE) + 18 + 3 + 2

@@ -205,7 +205,7 @@ def test_a_list_that_is_not_there_is_an_error_and_no_answer() -> None:
 def database():
     connection = duckdb.connect()
     connection.execute("CREATE TABLE list_entries (list VARCHAR, value VARCHAR, until DOUBLE)")
-    connection.execute("CREATE TABLE rows (i INTEGER, merchant VARCHAR, card VARCHAR, amount DOUBLE, event_at DOUBLE)")
+    connection.execute('CREATE TABLE rows (i INTEGER, merchant VARCHAR, card VARCHAR, amount DOUBLE, "at" DOUBLE)')
     yield connection
     connection.close()
 

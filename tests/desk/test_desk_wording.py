@@ -10,7 +10,7 @@ import pytest
 from desk_story import MEANINGS, NOW_MS, command, decision, result, say_en, say_zh, step
 
 from pipeline.core.decision import Outcome
-from pipeline.core.features import FEATURES
+from pipeline.core.features import CATALOGUE
 from pipeline.core.records import AnswerWord, CardCommand, Step
 from pipeline.desk import app as desk_app
 from pipeline.desk.feed import Link
@@ -105,6 +105,8 @@ def test_a_percentile_below_a_hundred_never_reads_as_a_hundred() -> None:
         (3.62, "count", "3.6", "3.6"),
         (812.33, "km/h", "812 km/h", "812 km/h"),
         (0.034, "km", "0.034 km", "0.034 km"),
+        (13.5, "hours", "13.5 h", "13.5 小时"),
+        (5411.0, "code", "5411", "5411"),
         (float("nan"), "minor", "–", "–"),
         (None, "", "–", "–"),
         (float("inf"), "km/h", "∞ km/h", "∞ km/h"),
@@ -116,14 +118,16 @@ def test_a_feature_reads_in_its_unit(value: float | None, unit: str, english: st
 
 
 def test_every_unit_of_the_catalogue_is_one_a_page_can_say() -> None:
-    assert {entry.unit for entry in FEATURES} <= {
+    assert {entry.unit for entry in CATALOGUE} <= {
         "",
         "minor",
         "flag",
         "share",
         "seconds",
         "count",
+        "code",
         "deviations",
+        "hours",
         "days",
         "km",
         "km/h",

@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.cli import main
+from pipeline.cli_evaluate import Bar
 from pipeline.core.decision import Outcome
 from pipeline.lab.evaluate.charts import by_delay
 from pipeline.lab.evaluate.report import page
@@ -195,3 +198,20 @@ def test_days_begin_at_midnight_where_the_first_row_was_written(tmp_path: Path) 
     (file,) = evaluation(run(path, "--folds", "1", "--fold-days", "2", "--json")).files
     assert (file.midnight, file.days) == ("2025-12-31T16:00:00.000Z", 5)
     assert file.folds[0].first_day == 3
+
+
+def test_the_bar_is_drawn_now_and_then_and_always_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = Bar()
+    bar.wanted = True
+    bar.begin(Path("a.csv"), 1_000)
+    for read_so_far in range(100, 1_001, 100):
+        bar.progress(read_so_far)
+    lines = capsys.readouterr().err.split("\r")
+    assert lines[-1] == f"a.csv  {'█' * 30} 1,000 / 1,000\n"
+    assert 2 <= len(lines) < 10
+
+
+def test_the_command_line_starts_without_what_evaluate_needs() -> None:
+    code = "import sys; import pipeline.cli; print('duckdb' in sys.modules, 'river' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.lab.evaluate.bank import Judged
-from pipeline.lab.evaluate.loop import Pace, drive
+from pipeline.lab.evaluate.left_out import LeftOut
+from pipeline.lab.evaluate.loop import Clockwork, Pace, drive
 from pipeline.lab.evaluate.run import new_bank
-from pipeline.lab.evaluate.stream import Labelled, LeftOut
+from pipeline.lab.evaluate.stream import Labelled
 from tests.evaluate.evaluate_world import DAY_S, MIDNIGHT, START, Diary, chunked, month, row
 
 HOUR_S = 3_600.0
@@ -92,6 +93,18 @@ def test_labels_after_a_day_set_to_nothing_change_no_score_up_to_the_delay_later
     early = np.array([each.at < day + 7 * DAY_S for each in rows])
     assert (scores[0][early] == scores[1][early]).all()
     assert (scores[0][~early] != scores[1][~early]).any()
+
+
+def test_no_more_labels_wait_than_the_delay_holds() -> None:
+    rows = month(rows=1_000)
+    diary, most = Diary(), 0
+    clockwork = Clockwork(diary, Pace(3 * DAY_S, HOUR_S, 1), rows[0].at, MIDNIGHT)
+    for each in rows:
+        clockwork.turn_to(each.at)
+        clockwork.saw([each], diary.score([each]))
+        most = max(most, clockwork.waiting)
+    busiest = max(sum(one.at - 3 * DAY_S - HOUR_S <= other.at <= one.at for other in rows) for one in rows[::20])
+    assert 80 < most <= busiest * 1.2
 
 
 def test_ticks_lie_on_a_grid_from_midnight_also_over_a_gap() -> None:

@@ -21,7 +21,8 @@ from pipeline.adapters.transaction_files import (
 )
 from pipeline.core.currencies import Money
 from pipeline.core.transaction import Event, Refused, Transaction, decode
-from pipeline.lab.evaluate.stream import LeftOut, in_order
+from pipeline.lab.evaluate.left_out import LeftOut
+from pipeline.lab.evaluate.stream import in_order
 
 MONEY = Money("CNY", {"CNY": 1.0})
 COLUMNS = ("id", "card", "time", "amount", "currency", "kind", "recurring", "latitude", "longitude", "mcc", "merchant_name", "colour", "fraud", "fraud_type")  # fmt: skip

@@ -11,7 +11,7 @@ from models.half_space_trees import Shape
 from models.learning import Learning
 from models.snapshot import Snapshot, open_sealed
 from pipeline.core.scored import Scored, encode
-from pipeline.core.topics import CONTROL, SCORED, Topic
+from pipeline.core.topics import CONTROL, LABELS, SCORED, Topic
 from pipeline.ports import Outgoing, Poll
 from pipeline.roles.learner.course import FeatureSpace, Plan
 from pipeline.roles.learner.metrics import LearnerMetrics
@@ -166,7 +166,14 @@ class Bank:
             self.readers.append(MemoryReader(self.log, SCORED, idle, self.retained_from))
             return self.readers[-1]
 
-        world = World(scored, lambda: MemoryReader(self.log, CONTROL), self.log, self.lease, self.clock)
+        world = World(
+            scored,
+            lambda: MemoryReader(self.log, CONTROL),
+            self.log,
+            self.lease,
+            self.clock,
+            lambda: MemoryReader(self.log, LABELS),
+        )
         registry = CollectorRegistry()
         return Learner(world, self.space, self.plan, self.key, LearnerMetrics(registry), self.pace), registry
 
@@ -220,6 +227,7 @@ def scored(matrix: np.ndarray, first_offset: int, partition: int = 0, layout: st
             ids=[f"t{partition}-{o}" for o in offsets], cards=["tok_00000000"] * n,
             offsets=offsets.tobytes(), times=(offsets * 1.0).tobytes(),
             features=np.ascontiguousarray(matrix).tobytes(), raw=zeros, percentile=zeros, score=zeros,
+            terminals=zeros, merchants=zeros, customers=zeros,
         )
     )  # fmt: skip
 

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from models.half_space_trees import Shape
+from models.river_logistic import Logistic
+from pipeline.roles.learner.labelled import LabelPlan
 from pipeline.roles.learner.settings import LearnerSettings
 
 KEY = "0123456789abcdef"
@@ -66,9 +69,22 @@ def test_a_short_key_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPa
         ("WINDOW", "0", "greater than or equal to 1"),
         ("HEIGHT", "12", "larger than one record"),
         ("MAX_RATE", "0", "greater than 0"),
+        ("WAITING_DAYS", "30", "must be more than CARDWATCH_LEARNER_MATURITY_DAYS 30"),
+        ("UNLABELLED_WEIGHT", "0", "greater than 0"),
+        ("WAITING_MB", "1", "greater than or equal to 8"),
     ],
 )
 def test_what_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
     monkeypatch.setenv(f"CARDWATCH_LEARNER_{name}", value)
     with pytest.raises(ValidationError, match=says):
         LearnerSettings()
+
+
+def test_how_to_learn_from_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan() -> LabelPlan:
+        return LearnerSettings().labels(lambda: Logistic(np.ones((2, 4))), 2, lambda percentile: percentile)
+
+    assert plan()[1:2] == (2,)
+    assert plan()[3:] == (60 * 86_400.0, 30 * 86_400.0, 1.0, 1_024_000_000)
+    monkeypatch.setenv("CARDWATCH_LEARNER_MATURITY_DAYS", "0")
+    assert plan().maturity_s is None

@@ -9,10 +9,14 @@ from models.calibrate import PriorCurve
 from models.half_space_trees import Shape
 from models.learning import Learning
 from models.percentile import Percentile
+from models.progress import Progress
+from models.river_logistic import KIND, Logistic
 from models.scorer import DAY_ONE_VERSION, Model
-from models.snapshot import Snapshot
+from models.snapshot import Labelled, Snapshot
 
 NAMES = ("x", "y")
+NOTHING = np.empty((0, 0))
+"""The whole matrix, which nothing but a classifier looks at."""
 CURVE = PriorCurve(0.01, np.array([0.0, 100.0]), np.array([0.0, 0.02]))
 
 
@@ -28,14 +32,14 @@ def snapshot() -> Snapshot:
 
 def test_day_one_finds_nothing_unusual_and_says_that_it_is_warming_up() -> None:
     model = Model.day_one(NAMES, "layout", CURVE)
-    raw, percentile, score = model.scores(np.random.default_rng(3).random((4, 2)))
+    raw, percentile, score = model.scores(np.random.default_rng(3).random((4, 2)), NOTHING)
     assert (raw.tolist(), percentile.tolist(), score.tolist()) == ([0.0] * 4, [50.0] * 4, [0.01] * 4)
     assert (model.version, model.warming_up) == (DAY_ONE_VERSION, True)
 
 
 def test_a_trained_model_ranks_the_unusual_above_the_usual(snapshot: Snapshot) -> None:
     model = Model.trained(snapshot, CURVE)
-    raw, percentile, score = model.scores(np.array([[0.3, 0.3], [0.97, 0.02]]))
+    raw, percentile, score = model.scores(np.array([[0.3, 0.3], [0.97, 0.02]]), NOTHING)
     assert raw[1] > raw[0]
     assert percentile[1] == 100 > percentile[0]
     assert score.tolist() == CURVE.of(percentile).tolist()
@@ -45,8 +49,8 @@ def test_a_trained_model_ranks_the_unusual_above_the_usual(snapshot: Snapshot) -
 def test_scores_do_not_depend_on_the_batch(snapshot: Snapshot) -> None:
     model = Model.trained(snapshot, CURVE)
     x = np.random.default_rng(4).random((300, 2))
-    whole = np.array(model.scores(x))
-    single = np.concatenate([np.array(model.scores(x[i : i + 1])) for i in range(300)], axis=1)
+    whole = np.array(model.scores(x, NOTHING))
+    single = np.concatenate([np.array(model.scores(x[i : i + 1], NOTHING)) for i in range(300)], axis=1)
     assert np.array_equal(whole, single)
 
 
@@ -59,4 +63,18 @@ def test_the_version_and_layout_are_the_snapshots(snapshot: Snapshot) -> None:
 def test_rows_of_another_width_are_refused(snapshot: Snapshot) -> None:
     for model in (Model.trained(snapshot, CURVE), Model.day_one(NAMES, "layout", CURVE)):
         with pytest.raises(ValueError, match="2 features"):
-            model.scores(np.zeros((3, 3)))
+            model.scores(np.zeros((3, 3)), NOTHING)
+
+
+def test_the_classifier_gives_the_score_once_it_has_qualified(snapshot: Snapshot) -> None:
+    classifier = Logistic(np.tile([0.0, 0.0, 1.0, 0.5], (3, 1)), 1)
+    matrix = np.random.default_rng(4).random((50, 3))
+    classifier.learn(matrix, (matrix[:, 0] > 0.5).astype(float), np.ones(50))
+    good = Progress(60.0, 2_000.0, 1_500.0, 1.0, 2.0, 30.0)
+    x = np.random.default_rng(3).random((50, 2))
+    before = Model.trained(snapshot, CURVE).scores(x, matrix)
+    for progress, scores in ((good, classifier.scores(matrix)), (good._replace(loss=3.0), before.score)):
+        learned = Labelled(KIND, classifier.dump(), progress, {}, {}, {})
+        model = Model.trained(replace(snapshot, labelled=learned), CURVE)
+        assert model.scores(x, matrix).score.tolist() == scores.tolist()
+        assert model.scores(x, matrix).percentile.tolist() == before.percentile.tolist()

@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from models.half_space_trees import Shape
 from models.learning import Learning
 from models.percentile import Percentile
-from models.snapshot import MAGIC, MAX_BYTES, Snapshot, SnapshotRefused, fits, open_sealed, seal
+from models.progress import Progress
+from models.river_logistic import KIND, Logistic
+from models.snapshot import MAGIC, MAX_BYTES, Labelled, Snapshot, SnapshotRefused, fits, open_sealed, seal
 
 KEY = b"a key of sixteen bytes or more"
 NAMES = ("b", "a", "c")
 SMALL = Shape(4, 3, 50, 1)
 FIELDS = (
     "trees", "height", "window", "seed", "layout", "names", "features", "thresholds", "masses", "levels", "quantiles",
-    "grid_rows", "learned", "epoch", "positions", "reading", "as_of",
+    "grid_rows", "learned", "epoch", "positions", "reading", "as_of", "labelled",
 )  # fmt: skip
 
 
@@ -84,6 +86,59 @@ def test_the_version_names_the_content(snapshot: Snapshot) -> None:
     assert snapshot.version != replace(snapshot, learned=100).version
     prefix, digest, suffix = snapshot.version.split("-")
     assert (prefix, len(digest), suffix) == ("hst", 12, "uncalibrated")
+
+
+SCALES = np.tile([0.0, 0.0, 10.0, 0.5], (4, 1))
+
+
+def labelled() -> Labelled:
+    classifier = Logistic(SCALES, 1)
+    matrix = np.random.default_rng(5).random((30, 4))
+    classifier.learn(matrix, (matrix[:, 0] > 0.5).astype(float), np.ones(30))
+    done = Progress(60.0, 2_000.0, 1_500.0, 1.0, 2.0, 30.0)
+    return Labelled(KIND, classifier.dump(), done, {0: 4}, {1: 2}, {0: 1})
+
+
+@pytest.fixture(scope="module")
+def both(snapshot: Snapshot) -> bytes:
+    return seal(replace(snapshot, labelled=labelled()), KEY)
+
+
+def test_what_was_learned_of_labels_is_part_of_it(both: bytes) -> None:
+    opened, given = open_sealed(both, KEY), labelled()
+    known = opened.labelled
+    assert known is not None
+    for name in ("kind", "progress", "labels", "waiting_from", "labels_from"):
+        assert getattr(known, name) == getattr(given, name), name
+    assert {name: array.tobytes() for name, array in known.numbers.items()} == {
+        name: np.asarray(array).tobytes() for name, array in given.numbers.items()
+    }
+    assert seal(opened, KEY) == both
+    assert opened.version.endswith("-calibrated")
+    assert not replace(opened, labelled=replace(known, numbers={})).qualified
+    assert not replace(opened, labelled=replace(known, progress=known.progress._replace(frauds=1.0))).qualified
+
+
+ARRAYS = {name: [[len(array)], array.astype("<f8").tobytes()] for name, array in labelled().numbers.items()}
+WRONG_LABELLED: list[dict[int, Any]] = [
+    {0: "forest"}, {0: 7}, {1: 5}, {1: {**ARRAYS, "": ARRAYS["low"]}}, {1: {**ARRAYS, "low": [[3], ARRAYS["low"][1]]}},
+    {1: {**ARRAYS, "low": [[-1], ARRAYS["low"][1]]}}, {1: {**ARRAYS, "low": [[4], bytes(31)]}},
+    {1: {**ARRAYS, "low": ARRAYS["low"][1]}},
+    {1: {**ARRAYS, "weights": [[4], np.array([math.nan, 0, 0, 0]).tobytes()]}},
+    {1: {f"array {number}": ARRAYS["low"] for number in range(100)}},
+    {1: {**ARRAYS, "low": [[100_000], bytes(800_000)]}},
+    {2: [0.0] * 5}, {2: [-1.0, 0, 0, 0, 0, 0]}, {2: [math.nan] * 6}, {3: {0: -1}}, {4: {-1: 0}}, {5: {0: -1}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", WRONG_LABELLED, ids=lambda changes: str(changes)[:30])
+def test_signed_nonsense_of_labels_is_refused(both: bytes, changes: dict[int, Any]) -> None:
+    part = msgspec.msgpack.decode(both[len(MAGIC) + 32 :])[-1]
+    assert forged(both, labelled=part) == both
+    for place, value in changes.items():
+        part[place] = value
+    with pytest.raises(SnapshotRefused):
+        open_sealed(forged(both, labelled=part), KEY)
 
 
 def test_the_default_model_is_well_below_the_limit() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.columns import SCHEMA
 from pipeline.core.counter_slots import SLOTS
-from pipeline.core.features import FEATURES
+from pipeline.core.features import CATALOGUE
 from pipeline.core.lists import parse_list
 from pipeline.core.policy import parse_policy
 from pipeline.core.rules import FUNCTIONS, compile_rule
@@ -54,7 +54,7 @@ def test_the_list_shown_is_a_list(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_column_and_function_of_the_rule_language_is_named(language: str) -> None:
     named = set(re.findall(r"`(\w+)`", guide(language)))
-    features = {feature.name for feature in FEATURES}
+    features = {feature.name for feature in CATALOGUE}
     assert set(SCHEMA) - features <= named
     assert set(FUNCTIONS) - {"ceiling"} <= named
 

@@ -5,14 +5,36 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from scorer_world import CONFIG, KEY, delivered_curve, delivered_money, delivered_policy, parse, trained_on_noise
+from scorer_world import (
+    CONFIG,
+    KEY,
+    NOW,
+    card_in,
+    delivered_curve,
+    delivered_money,
+    delivered_policy,
+    parse,
+    place_of,
+    records,
+    trained_on_noise,
+    transaction,
+)
 from structlog.testing import capture_logs
 
+from models.progress import Progress
+from models.river_logistic import KIND, Logistic
 from models.scorer import DAY_ONE_VERSION
-from models.snapshot import Snapshot, seal
+from models.snapshot import Labelled, Snapshot, seal
 from pipeline.adapters.files import WatchedFile
 from pipeline.adapters.memory import MemoryLog, MemoryReader
+from pipeline.core.entity_history import EMPTY, observe
+from pipeline.core.entity_record import seal_part
+from pipeline.core.entity_table import Bucket
+from pipeline.core.features import ENTITY_FEATURES, SCALES
+from pipeline.core.poll import Part
+from pipeline.core.scoring import score_poll
 from pipeline.core.topics import CONTROL
 from pipeline.ports import Outgoing
 from pipeline.roles.scorer.knowledge import MODEL_KEY, Knowledge
@@ -169,9 +191,9 @@ def test_it_has_not_caught_up_before_the_last_record_that_was_there() -> None:
 
         async def poll(self, timeout_s: float) -> object:
             found = await super().poll(timeout_s)
-            for number, records in dict(found).items():  # type: ignore[call-overload]
-                self._next[number] = records[0].offset + 1
-                return {number: records[:1]}
+            for number, some in dict(found).items():  # type: ignore[call-overload]
+                self._next[number] = some[0].offset + 1
+                return {number: some[:1]}
             return {}
 
     async def story() -> None:
@@ -206,3 +228,94 @@ def test_an_empty_control_topic_is_caught_up_with_at_once() -> None:
         assert knowledge.current.model.warming_up
 
     asyncio.run(story())
+
+
+# --- the table of entities
+
+
+def part_of(epoch: int = 1, sequence: int = 1) -> Bucket:
+    row = observe(EMPTY, NOW, True, 0.0)
+    return Bucket(5, epoch, sequence, ({5: row}, {}, {}), {}, {}, {})
+
+
+def sealed_part(part: Bucket, key: bytes = KEY) -> bytes:
+    return seal_part(part, key).value
+
+
+def test_a_part_of_the_table_signed_with_our_key_is_in_force_at_once() -> None:
+    knowledge = knowing()
+    assert knowledge.take_part(sealed_part(part_of()))
+    assert len(knowledge.current.entities) == 1
+
+
+@pytest.mark.parametrize("bit", [0, 8 * 20, 8 * 60, -3])
+def test_a_part_with_one_bit_flipped_is_refused_and_the_one_in_hand_stays(bit: int) -> None:
+    knowledge = knowing()
+    assert knowledge.take_part(sealed_part(part_of()))
+    flipped = bytearray(sealed_part(part_of(sequence=2)._replace(rows=({}, {}, {}))))
+    flipped[bit // 8] ^= 1 << bit % 8
+    with capture_logs() as lines:
+        assert not knowledge.take_part(bytes(flipped))
+    assert [line["log_level"] for line in lines] == ["error"]
+    assert len(knowledge.current.entities) == 1
+
+
+def test_a_part_of_another_key_an_earlier_learner_or_another_kind_is_refused() -> None:
+    knowledge = knowing()
+    assert knowledge.take_part(sealed_part(part_of(epoch=3)))
+    for wrong in (
+        sealed_part(part_of(epoch=4), b"some other key, as long"),
+        sealed_part(part_of(epoch=2, sequence=9)),
+        seal(trained_on_noise(), KEY),
+        b"",
+    ):
+        assert not knowledge.take_part(wrong)
+    assert not knowledge.take_model(sealed_part(part_of(epoch=4)))
+    assert not knowing(key=None).take_part(sealed_part(part_of()))
+    assert knowledge.take_part(sealed_part(part_of(epoch=3, sequence=2)))
+
+
+def test_a_classifier_for_other_features_is_refused_before_anything_is_scored_with_it() -> None:
+    classifier = Logistic(np.tile([0.0, 0.0, 1.0, 0.5], (3, 1)))
+    learned = Labelled(KIND, classifier.dump(), Progress(60.0, 2_000.0, 1_500.0, 1.0, 2.0, 30.0), {}, {}, {})
+    knowledge = knowing()
+    with capture_logs() as lines:
+        assert not knowledge.take_model(seal(dataclasses.replace(trained_on_noise(), labelled=learned), KEY))
+    assert "takes 3 features a row" in lines[0]["reason"]
+    fitting = Logistic(SCALES, len(ENTITY_FEATURES))
+    learned = dataclasses.replace(learned, numbers=fitting.dump())
+    assert knowledge.take_model(seal(dataclasses.replace(trained_on_noise(), labelled=learned), KEY))
+    assert knowledge.current.model.version.endswith("-calibrated")
+
+
+def test_the_table_is_read_from_control_with_the_model() -> None:
+    async def story() -> None:
+        log = MemoryLog()
+        out = seal_part(part_of(), KEY)
+        await publish(log, out.key or b"", out.value)
+        await publish(log, MODEL_KEY, seal(trained_on_noise(), KEY))
+        knowledge, caught_up, stop = knowing(), asyncio.Event(), asyncio.Event()
+        following = asyncio.create_task(knowledge.follow_control(lambda: Patient(log, CONTROL), caught_up, stop))
+        async with asyncio.timeout(BOUND_S):
+            await caught_up.wait()
+            assert len(knowledge.current.entities) == 1
+            assert not knowledge.current.model.warming_up
+            stop.set()
+            await following
+
+    asyncio.run(story())
+
+
+def test_without_a_learner_a_scorer_goes_on_with_the_table_and_model_it_has() -> None:
+    knowledge = knowing()
+    assert knowledge.take_part(sealed_part(part_of()))
+    assert knowledge.take_model(seal(trained_on_noise(), KEY))
+    message = transaction("x1", card_in(0), terminal="any")
+    made = records(0, [message])
+
+    def scored() -> list[float]:
+        poll = score_poll([Part(0, made, {}, {})], knowledge.current, place_of, NOW, lambda: 0.0)
+        return poll.scores.tolist()
+
+    assert scored() == scored()
+    assert len(scored()) == 1

@@ -52,7 +52,7 @@ def hot(*merchants: str) -> Lists:
 
 def scored(policy: Policy, messages: list[dict[str, object]], size: int, lists: Lists = NO_LISTS) -> list[ScoredPoll]:
     model = Model.day_one(MODEL_FEATURES, LAYOUT, delivered_curve())
-    versions = Versions(policy.in_force(lists), model, delivered_money(), lists)
+    versions = Versions(policy.in_force(lists), model, delivered_money(), lists=lists)
     rows: dict[bytes, bytes] = {}
     given = records(0, messages)
     return [

@@ -3,6 +3,8 @@
 import asyncio
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -221,3 +223,8 @@ def test_the_commands_files_end_on_a_fixed_day(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["simulate", *arguments]).exit_code == 0
     with out.open(newline="") as file:
         assert {row["time"][:10] for row in csv.DictReader(file)} == {"2025-12-30", "2025-12-31"}
+
+
+def test_other_commands_do_not_wait_for_duckdb() -> None:
+    looked = subprocess.run([sys.executable, "-c", "import sys, pipeline.cli; sys.exit('duckdb' in sys.modules)"])
+    assert looked.returncode == 0

@@ -6,7 +6,7 @@ transactions to be scored, labels that have arrived, and ticks; between two tick
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,8 +17,10 @@ from models.scorer import Model
 from models.snapshot import Snapshot
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core.decision import HEADER_OUTCOME, HEADER_SOURCE_OFFSET, Decision, Outcome
+from pipeline.core.entity_table import EntityTable
+from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Part, ScoredPoll, Versions
-from pipeline.core.records import DeadLetter
+from pipeline.core.records import DeadLetter, Label
 from pipeline.core.scored import Scored, decode
 from pipeline.core.scoring import score_poll
 from pipeline.lab.evaluate.stream import Labelled
@@ -39,7 +41,7 @@ class Known(NamedTuple):
     fraud: bool
     kind: str | None
     at: float
-    source: str
+    source: Literal["cardholder", "chargeback"]
 
 
 class Judged(NamedTuple):
@@ -73,7 +75,8 @@ class Bank:
     def __init__(
         self, versions: Versions, course: Course, curve: PriorCurve, watch: Callable[[Scored], None] | None = None
     ) -> None:
-        self._versions = versions
+        self._entities = EntityTable()
+        self._versions = versions._replace(entities=self._entities)
         self._course = course
         self._curve = curve
         self._watch = watch
@@ -103,7 +106,21 @@ class Bank:
         return _judged(result, scored, start)
 
     def labels(self, labels: Sequence[Known]) -> None:
-        """Labels in the order of their arrival; the course learns without them, so they are counted only."""
+        """Labels in the order of their arrival: learned at once, and what they say of terminals, merchants and cards is
+        known before the next transaction is scored."""
+        for known in labels:
+            self._course.label(
+                Label(
+                    transaction=known.transaction,
+                    card=known.card,
+                    fraud=known.fraud,
+                    fraud_type=known.kind,
+                    source=known.source,
+                    time=rfc3339(known.at),
+                )
+            )
+        for bucket in self._course.table_changes(epoch=0):
+            self._entities.take(bucket)
         self.labelled += len(labels)
 
     def tick(self, at: float) -> None:

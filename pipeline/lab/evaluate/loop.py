@@ -12,7 +12,8 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from pipeline.lab.evaluate.bank import Judged, Known
-from pipeline.lab.evaluate.stream import REPEAT, Labelled, LeftOut
+from pipeline.lab.evaluate.left_out import LeftOut
+from pipeline.lab.evaluate.stream import REPEAT, Labelled
 from pipeline.lab.evaluate.waiting import Truth, Waiting
 from pipeline.ports import MAX_POLL_RECORDS
 
@@ -48,6 +49,11 @@ class Clockwork:
     def calls(self) -> int:
         """Cards called so far."""
         return self._waiting.calls
+
+    @property
+    def waiting(self) -> int:
+        """Labels not known to anybody yet."""
+        return len(self._waiting)
 
     def next(self) -> float:
         """The next moment at which anything but a transaction happens."""

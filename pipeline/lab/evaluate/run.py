@@ -16,12 +16,13 @@ from pipeline.core.poll import Versions
 from pipeline.core.scored import Scored
 from pipeline.lab.evaluate.bank import Bank, Judged
 from pipeline.lab.evaluate.folds import DAY_S, FoldPlan, cut
+from pipeline.lab.evaluate.left_out import LeftOut
 from pipeline.lab.evaluate.loop import Pace, drive
 from pipeline.lab.evaluate.measures import measure
 from pipeline.lab.evaluate.results import FileResult, Speed, over_folds
 from pipeline.lab.evaluate.score_file import score_file
 from pipeline.lab.evaluate.seen import Seen, Transactions
-from pipeline.lab.evaluate.stream import BROKEN_LINE, Labelled, LeftOut, in_order
+from pipeline.lab.evaluate.stream import BROKEN_LINE, Labelled, in_order
 from pipeline.ports import MAX_POLL_RECORDS
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
 from pipeline.roles.learner.metrics import LearnerMetrics

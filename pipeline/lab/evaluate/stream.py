@@ -1,13 +1,10 @@
 """The rows that can be evaluated, in order of time, and what is wrong with the others."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.adapters.transaction_files import LabelledRow
-
-MAX_TOLD = 20
-"""Rows left out that are told one by one; all are counted."""
+from pipeline.lab.evaluate.left_out import LeftOut
 
 OUT_OF_ORDER = "out_of_order"
 NO_LABEL = "no_label"
@@ -24,23 +21,6 @@ class Labelled(NamedTuple):
     value: bytes
     fraud: bool
     kind: str | None
-
-
-class LeftOut:
-    """Rows that were not evaluated: ``reasons`` counts them all, ``told`` describes the first."""
-
-    def __init__(self) -> None:
-        self.reasons: Counter[str] = Counter()
-        self.told: list[str] = []
-
-    def add(self, number: int, reason: str, detail: str, unit: str = "row") -> None:
-        self.reasons[reason] += 1
-        if len(self.told) < MAX_TOLD:
-            self.told.append(f"{unit} {number}: {detail}")
-
-    @property
-    def rows(self) -> int:
-        return self.reasons.total()
 
 
 def in_order(chunks: Iterable[list[LabelledRow]], left_out: LeftOut) -> Iterator[list[Labelled]]:

@@ -4,15 +4,15 @@ from collections import deque
 from collections.abc import Sequence
 from heapq import nlargest
 from itertools import takewhile
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.lab.evaluate.bank import Known
 from pipeline.lab.evaluate.folds import DAY_S
 
 MORNING_S = 8 * 3_600.0
 """After midnight: what the day's calls found out is known then."""
-CALLED = "cardholder"
-LATE = "chargeback"
+CALLED: Final = "cardholder"
+LATE: Final = "chargeback"
 """Sources, as in a record of ``labels``."""
 
 
@@ -28,7 +28,7 @@ class Truth(NamedTuple):
 
 
 class Waiting:
-    """Labels that nobody knows yet, at most those of ``delay_s`` (or of a day and a morning, with calls).
+    """Labels that nobody knows yet: those of the last ``delay_s``, and with calls those of a day, so memory stays flat.
 
     With ``calls_per_day`` k the k cards with the highest score of a day (the first seen of equals) are called when it
     ends; ``midnight`` is the beginning of the first day, unix seconds.
@@ -44,6 +44,10 @@ class Waiting:
         self._called: deque[tuple[float, list[Truth]]] = deque()
         self._told: set[str] = set()
         self.calls = 0
+
+    def __len__(self) -> int:
+        """Transactions whose label nobody knows yet."""
+        return len(self._late)
 
     def next_fraud(self) -> float:
         """When the next label of a fraud arrives; infinity when none waits."""

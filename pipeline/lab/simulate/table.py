@@ -16,8 +16,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.adapters.columns_to_parquet import parquet_writer
-
 Batch = Mapping[str, NDArray[Any]]
 Put = Callable[[Batch], None]
 
@@ -87,6 +85,9 @@ def at_most(batches: Iterable[Batch], count: int) -> Iterator[Batch]:
 @contextmanager
 def _writer(out: Path, names: Sequence[str]) -> Iterator[Put]:
     if out.suffix == ".parquet":
+        # every command line passes by here; only this one has to wait for DuckDB
+        from pipeline.adapters.columns_to_parquet import parquet_writer
+
         with parquet_writer(out, {name: SQL_TYPES.get(name, "VARCHAR") for name in names}) as put:
             yield put
         return

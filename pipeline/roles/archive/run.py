@@ -24,7 +24,7 @@ MAX_WAITING_FILES = 2
 """Rows that wait to be written, in files' worth for each partition; beyond, it is not read."""
 MAX_WAITING_ROWS = 200_000
 """Of all partitions, some 1.5 kB each; beyond, the fullest is written, due or not."""
-FEW_RECORDS = 1_000
+FEW_BYTES = 200_000
 """After fewer it waits for more to come: nobody waits for the archive, and many at a time cost less."""
 IDLE_DAY_S = 3_600.0
 """A partition without traffic is taken to have gone on to the next day so long after midnight."""
@@ -160,7 +160,7 @@ class ArchiveRun:
         for topic in [topic for topic, task in self._polling.items() if task in done]:
             for number, records in self._polling.pop(topic).result().items():
                 self._take_in(topic, number, records)
-                came += len(records)
+                came += sum(len(record.value or b"") for record in records)
         for join in self._joins.values():
             join.settle()
         now = self._world.clock.now()
@@ -171,7 +171,7 @@ class ArchiveRun:
             (kind, number), queue = max(self._queues.items(), key=lambda each: len(each[1].rows))
             await self._write(kind, number, queue, now)
         await self._look(now)
-        if came < FEW_RECORDS:
+        if came < FEW_BYTES:
             await asyncio.sleep(self._pace.gather_s)
 
     async def end(self) -> None:

@@ -4,21 +4,31 @@ A pure value over time: records in, snapshots out at window boundaries. The same
 often the course was broken off and taken up again from one of its snapshots.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from models.drift import Drift
 from models.half_space_trees import Shape
 from models.learning import Learning
 from models.percentile import Percentile, RecentRows
 from models.snapshot import Snapshot
+from pipeline.core.entity_ledger import EntityLedger
+from pipeline.core.entity_table import Bucket
 from pipeline.core.first_wins import FirstWins
+from pipeline.core.records import Label
 from pipeline.core.scored import Floats, Scored, decode
+from pipeline.core.transaction import Refused
 from pipeline.ports import Record
+from pipeline.roles.learner.arrival import Arrival, arrived
 from pipeline.roles.learner.carry import Carry
-from pipeline.roles.learner.metrics import LearnerMetrics
+from pipeline.roles.learner.labelled import LabelledLearning, LabelPlan
+from pipeline.roles.learner.metrics import SCORES, LearnerMetrics
+
+_label_decoder = msgspec.json.Decoder(Label)
 
 
 class FeatureSpace(NamedTuple):
@@ -31,21 +41,31 @@ class FeatureSpace(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to learn: the model's shape, the most rows per second of log time, the most rows behind a grid."""
+    """How to learn: the model's shape, the most rows per second of log time, the most rows behind a grid, how to learn
+    from labels (None: not)."""
 
     shape: Shape
     max_rate: float
     grid_rows: int
+    labels: LabelPlan | None = None
 
 
 class Course:
-    """Learning from ``scored``, one record at a time, from the beginning or from ``resumed``.
+    """Learning from ``scored`` and ``labels``, one record at a time, from the beginning or from ``resumed`` and the
+    ``parts`` of the table of entities told last. After the latter, first `recall` and `recall_label` the records from
+    `recall_from` up to where reading goes on, then say `recalled`.
 
     Above ``max_rate`` (divided among ``partitions``) the choice of rows looks back up to one second, which no snapshot
     keeps: there, the first second after a restart may keep other rows than without one."""
 
     def __init__(
-        self, plan: Plan, space: FeatureSpace, partitions: int, metrics: LearnerMetrics, resumed: Snapshot | None
+        self,
+        plan: Plan,
+        space: FeatureSpace,
+        partitions: int,
+        metrics: LearnerMetrics,
+        resumed: Snapshot | None,
+        parts: Iterable[Bucket] = (),
     ) -> None:
         self.reading: dict[int, int] = dict(resumed.reading) if resumed else {}
         self._plan = plan
@@ -58,11 +78,18 @@ class Course:
         self._recent = RecentRows(plan.grid_rows, len(space.names))
         self._as_of = resumed.as_of if resumed else 0.0
         self._boundary: dict[int, int] = {}
+        self._recalled = FirstWins()
+        self._recalling: dict[int, Carry] = {}
         self._learning = (
             Learning.resume(plan.shape, space.names, resumed.trees, resumed.learned)
             if resumed
             else Learning(plan.shape, space.names)
         )
+        self._drift = {name: Drift() for name in SCORES}
+        self.labelled: LabelledLearning | None = None
+        if plan.labels is not None:
+            told = resumed.labelled if resumed else None
+            self.labelled = LabelledLearning(plan.labels, EntityLedger(parts), metrics, told, self._as_of)
 
     def learn(self, record: Record) -> Iterator[None]:
         """Learn ``record``, pausing at each window boundary: there, and only there, call `snapshot`. To be run to
@@ -70,7 +97,7 @@ class Course:
         self.reading[record.partition] = record.offset
         scored = self._read(record)
         if scored is not None:
-            yield from self._rows(scored, record.timestamp)
+            yield from self._rows(scored, record)
         self.reading[record.partition] = record.offset + 1
 
     def snapshot(self, epoch: int) -> Snapshot:
@@ -95,13 +122,68 @@ class Course:
             positions=dict(self._boundary),
             reading=dict(self.reading),
             as_of=self._as_of,
+            labelled=None if self.labelled is None else self.labelled.part(),
         )
+
+    def label_record(self, record: Record) -> None:
+        """Take in what a record of ``labels`` says. One that cannot be used is counted and passed over."""
+        if self.labelled is not None:
+            self._label(record, self.labelled.label)
+            self.labelled.reading[record.partition] = record.offset + 1
+
+    def label(self, label: Label) -> None:
+        """Take in ``label``, which stands in no log. Raises Refused when it has no time."""
+        if self.labelled is not None:
+            self.labelled.label(label)
+
+    def table_changes(self, epoch: int) -> Iterator[Bucket]:
+        """The parts of the table of entities that changed since they were asked for last."""
+        if self.labelled is not None:
+            self._metrics.table_entities.set(len(self.labelled.ledger))
+            yield from self.labelled.ledger.changed(epoch, self.reading, self.labelled.reading)
+
+    def table(self, epoch: int) -> Iterator[Bucket]:
+        """All other parts that say something."""
+        if self.labelled is not None:
+            yield from self.labelled.ledger.filled(epoch, self.reading, self.labelled.reading)
+
+    # --- after a restart
+
+    def recall(self, record: Record) -> None:
+        """Keep the rows of ``record`` that were learned of already, for their labels."""
+        scored = self._read(record)
+        if scored is None or self.labelled is None:
+            return
+        kept = self._recalling.setdefault(scored.partition, Carry(self._rate)).keep(record.timestamp, scored.ids)
+        end = self._seen.next.get(scored.partition, 0)
+        chosen = [
+            row
+            for row, (offset, keep) in enumerate(zip(scored.source_offsets().tolist(), kept, strict=True))
+            if offset < end and self._recalled.accept(scored.partition, offset) and keep
+        ]
+        if chosen:
+            self.labelled.recall(arrived(scored, np.array(chosen)), record.partition, record.offset)
+
+    def recall_label(self, record: Record) -> None:
+        """Know what ``record`` says, of which all was learned."""
+        if self.labelled is not None:
+            self._label(record, self.labelled.recall_label)
+
+    def recalled(self) -> None:
+        """All is here again that is needed to go on."""
+        if self.labelled is not None:
+            self.labelled.recalled()
+
+    def _label(self, record: Record, take: Callable[[Label, tuple[int, int]], None]) -> None:
+        try:
+            take(_label_decoder.decode(record.value or b""), (record.partition, record.offset))
+        except (msgspec.DecodeError, Refused):
+            self._metrics.bad_labels.inc()
 
     def _read(self, record: Record) -> Scored | None:
         try:
             scored = decode(record.value or b"")
-            if not len(scored.ids) == len(scored.source_offsets()) == len(scored.event_times()):
-                raise ValueError("columns of different lengths")
+            scored.check()
         except (msgspec.DecodeError, ValueError):
             self._metrics.skipped.labels("unreadable").inc()
             return None
@@ -110,9 +192,9 @@ class Course:
             return None
         return scored if scored.ids else None
 
-    def _rows(self, scored: Scored, timestamp_ms: int) -> Iterator[None]:
+    def _rows(self, scored: Scored, record: Record) -> Iterator[None]:
         partition, ids = scored.partition, scored.ids
-        kept = np.array(self._carry.setdefault(partition, Carry(self._rate)).keep(timestamp_ms, ids))
+        kept = np.array(self._carry.setdefault(partition, Carry(self._rate)).keep(record.timestamp, ids))
         offsets, times = scored.source_offsets().tolist(), scored.event_times()
         if max(offsets) < self._seen.next.get(partition, 0):
             self._metrics.skipped.labels("repeat").inc(len(offsets))
@@ -124,24 +206,39 @@ class Course:
         first = np.array([self._seen.accept(partition, offset) for offset in offsets])
         self._metrics.skipped.labels("repeat").inc(int((~first).sum()))
         self._metrics.skipped.labels("sampled_out").inc(int((first & ~kept).sum()))
+        self._measure_drift(scored, first)
         chosen = np.flatnonzero(first & kept)
+        arrival = Arrival(self.labelled, scored, chosen, record)
+        fraud = np.zeros(len(ids), dtype=np.bool_)
+        fraud[chosen] = arrival.frauds
+        self._metrics.skipped.labels("fraud").inc(int(fraud.sum()))
+        usual = chosen[~fraud[chosen]]
         start = 0
-        while start < len(chosen):
-            rest = unit[chosen[start:]]
+        while start < len(usual):
+            rest = unit[usual[start:]]
             learned = self._learning.learn(rest)
-            taken = chosen[start : start + learned]
+            taken = usual[start : start + learned]
             start += learned
             self._recent.add(rest[:learned])
             self._as_of = max(self._as_of, float(times[taken].max()))  # NaN is never the greater
             self._metrics.learned.inc(learned)
+            arrival.up_to(int(taken[-1]))
             if self._learning.at_boundary:
                 self._boundary = {**self._seen.next, partition: offsets[taken[-1]] + 1}
                 yield
+        arrival.up_to(len(ids))
+
+    def _measure_drift(self, scored: Scored, first: NDArray[np.bool_]) -> None:
+        for name, values in ((SCORES[0], scored.percentiles() / 100.0), (SCORES[1], scored.scores())):
+            self._metrics.drift.labels(name).set(self._drift[name].after(values[first]))
 
     def _unit(self, scored: Scored) -> Floats | None:
         """The rows scaled to 0…1; None when the features are not those of the layout the record names."""
         try:
             unit = self._space.to_unit(scored.matrix())
         except (ValueError, IndexError):
+            return None
+        labels = self._plan.labels
+        if labels is not None and scored.matrix().shape[1] != labels.columns:
             return None
         return unit if unit.shape == (len(scored.ids), len(self._space.names)) else None

@@ -2,8 +2,13 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from models.progress import Progress
+
 NO_MODEL = "none"
-SKIP_REASONS = ("repeat", "sampled_out", "layout", "unreadable")
+SKIP_REASONS = ("repeat", "sampled_out", "layout", "unreadable", "fraud")
+LEARNED_AS = ("genuine", "fraud", "unlabelled")
+JUDGED = ("classifier", "prior")
+SCORES = ("percentile", "score")
 
 
 class LearnerMetrics:
@@ -40,6 +45,46 @@ class LearnerMetrics:
             "Times the learner let go of everything and began again.",
             registry=registry,
         )
+
+        self._labels(registry)
+
+    def _labels(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, words: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"cardwatch_{name}", words, labels, registry=registry)
+
+        def gauge(name: str, words: str, labels: tuple[str, ...] = ()) -> Gauge:
+            return Gauge(f"cardwatch_{name}", words, labels, registry=registry)
+
+        self.labelled = counter("labelled_total", "Transactions the classifier learned, by what they were.", ("as",))
+        self.unlearned = counter("unlearned_total", "Times that something learned of a label was taken back.")
+        self.unmatched = counter("labels_unmatched_total", "Labels whose transaction does not wait for one (yet).")
+        self.bad_labels = counter("labels_unreadable_total", "Records of labels that could not be used.")
+        self.waiting_rows = gauge("waiting_rows", "Transactions kept for their label.")
+        self.waiting_bytes = gauge("waiting_bytes", "Memory they take.")
+        self.table_entities = gauge("table_entities", "Terminals, merchants and cards with confirmed frauds.")
+        self.table_parts = counter("table_parts_total", "Parts of the table of entities told, repeats not counted.")
+        self.log_loss = gauge("log_loss", "Recent log loss on labelled transactions.", ("of",))
+        self.qualified = gauge("classifier_qualified", "1 while the score is the classifier's probability.")
+        self.drift = gauge(
+            "model_drift", "Population stability index of recent scores against earlier ones.", ("score",)
+        )
+        for what in LEARNED_AS:
+            self.labelled.labels(what)
+        for one in JUDGED:
+            self.log_loss.labels(one)
+        for score in SCORES:
+            self.drift.labels(score)
+
+    def waits(self, rows: int, nbytes: int) -> None:
+        self.waiting_rows.set(rows)
+        self.waiting_bytes.set(nbytes)
+
+    def losses(self, progress: Progress) -> None:
+        """How the classifier does beside the prior curve."""
+        if progress.weight:
+            self.log_loss.labels("classifier").set(progress.loss / progress.weight)
+            self.log_loss.labels("prior").set(progress.prior_loss / progress.weight)
+        self.qualified.set(progress.qualified)
 
     def standby(self) -> None:
         """This process no longer leads: what it said of the model and the log is no longer its to say."""

@@ -1,23 +1,27 @@
-"""The learner: one process learns from what the scorers saw, and publishes its model for all of them.
+"""The learner: one process learns from what the scorers saw and what became known of it, and publishes for all of them.
 
-Whoever holds the lease leads: finds the newest snapshot on ``control``, reads ``scored`` on from there, and publishes
-a signed snapshot at window boundaries. The others wait and keep nothing. On any trouble (broker or store away, lease
+Whoever holds the lease leads: finds the newest snapshot and the table of entities on ``control``, reads ``scored`` and
+``labels`` on from there, publishes a signed snapshot at window boundaries, and the parts of the table that a label
+changes at once. The others wait and keep nothing. On any trouble (broker or store away, lease
 lost) the leader lets go of everything and begins again from its newest snapshot: one way to start, tried at every
 start. Scorers go on with the snapshot they have.
 """
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
 
-from models.snapshot import Snapshot, SnapshotRefused, open_sealed, seal
-from pipeline.core.topics import CONTROL, MODEL_KEY
+from models.snapshot import Labelled, Snapshot, seal
+from pipeline.core.entity_record import seal_part
+from pipeline.core.topics import CONTROL, LABELS, MODEL_KEY, SCORED
 from pipeline.ports import Clock, Lease, Log, Outgoing, Poll, Reader
+from pipeline.roles.learner.control import ControlState, Found
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
+from pipeline.roles.learner.inputs import EVERYTHING_MS, LabelsRead, Stretch, in_order, read_again, up_to
 from pipeline.roles.learner.metrics import LearnerMetrics
 
 LEASE_NAME = "learner"
@@ -26,13 +30,14 @@ _log = structlog.get_logger(__name__)
 
 
 class World(NamedTuple):
-    """The ports the learner works on. ``open_scored`` and ``open_control`` make a fresh reader each time."""
+    """The ports the learner works on. ``open_…`` make a fresh reader each time."""
 
     open_scored: Callable[[], Reader]
     open_control: Callable[[], Reader]
     log: Log
     lease: Lease
     clock: Clock
+    open_labels: Callable[[], Reader]
 
 
 class Pace(NamedTuple):
@@ -47,14 +52,12 @@ class Pace(NamedTuple):
     last_retry_s: float = 30.0
     control_silence_s: float = 30.0
     """``control`` not read to its end for so long: begin again rather than learn without what it holds."""
+    labels_s: float = 0.2
+    """How often to look for labels; what they change in the table is told at once."""
 
 
 class LeaseLost(Exception):
     """Somebody else may lead now."""
-
-
-class ControlSilent(Exception):
-    """The topic of snapshots could not be read to its end."""
 
 
 @dataclass
@@ -63,16 +66,6 @@ class _Published:
 
     sealed: bytes
     made_at: float
-    repeated_at: float
-
-
-class Found(NamedTuple):
-    """What ``control`` held: the snapshot to go on from with its blob and time, and the highest epoch of any."""
-
-    snapshot: Snapshot | None
-    sealed: bytes
-    made_at: float
-    highest_epoch: int
 
 
 class Learner:
@@ -97,6 +90,8 @@ class Learner:
         self._read_all = False
         self._renewed_at = 0.0
         self._lag_at = 0.0
+        self._heard_at = 0.0
+        self._repeated_at = 0.0
         self._published: _Published | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -127,121 +122,142 @@ class Learner:
             epoch = max(lease_epoch, found.highest_epoch + 1)  # also after a store that lost its epochs
             self._take_over(found)
             reader = self._world.open_scored()
+            labels = self._world.open_labels()
             try:
-                await self._learn(reader, found.snapshot, lease_epoch, epoch, stop)
+                await self._learn(reader, labels, found, lease_epoch, epoch, stop)
             finally:
                 await reader.stop()
+                await labels.stop()
         finally:
             self._published = None
             self._metrics.standby()
             await self._release(lease_epoch)
 
     async def newest(self) -> Found:
-        """Read ``control`` to its end. Of the snapshots signed with our key that fit this learner's plan and
-        features, the one of the highest epoch that learned most. Raises ControlSilent."""
-        found = Found(None, b"", 0.0, 0)
+        """What ``control`` holds. Raises LogSilent."""
         reader = self._world.open_control()
+        pace, state = self._pace, ControlState(self._key, (self._plan.shape, self._space.names, self._space.layout))
         try:
             await reader.start()
-            behind = {partition: end for partition, end in (await reader.ends()).items() if end > 0}
-            heard_at = self._world.clock.now()
-            while behind:
-                poll = await reader.poll(self._pace.poll_s)
-                now = self._world.clock.now()
-                if poll:
-                    heard_at = now
-                elif now - heard_at >= self._pace.control_silence_s:
-                    raise ControlSilent(
-                        f"topic {CONTROL.name}: nothing came, though partitions {sorted(behind)} hold records"
-                    )
-                found = self._best(found, poll)
-                for partition, records in poll.items():
-                    if records and records[-1].offset + 1 >= behind.get(partition, 0):
-                        behind.pop(partition, None)
+            return await state.read(reader, self._world.clock, pace.poll_s, pace.control_silence_s)
         finally:
             await reader.stop()
-        return found
-
-    def _best(self, found: Found, poll: Poll) -> Found:
-        for record in (record for records in poll.values() for record in records):
-            if record.key != MODEL_KEY or not record.value:
-                continue
-            try:
-                snapshot = open_sealed(record.value, self._key)
-            except SnapshotRefused as refused:
-                _log.warning("learner: a snapshot on control is not used", offset=record.offset, reason=str(refused))
-                continue
-            found = found._replace(highest_epoch=max(found.highest_epoch, snapshot.epoch))
-            mine = (self._plan.shape, self._space.names, self._space.layout)
-            if (snapshot.shape, snapshot.names, snapshot.layout) != mine:
-                _log.info("learner: a snapshot on control has another shape or features", version=snapshot.version)
-                continue
-            best = found.snapshot
-            if best is None or (snapshot.epoch, snapshot.learned) >= (best.epoch, best.learned):
-                found = Found(snapshot, record.value, record.timestamp / 1_000, found.highest_epoch)
-        return found
 
     def _take_over(self, found: Found) -> None:
         self._published = None
+        self._heard_at, self._repeated_at = float("-inf"), self._world.clock.now()
         if found.snapshot is None:
             _log.info("learner: leading, with a new model")
             return
-        self._published = _Published(found.sealed, found.made_at, self._world.clock.now())
+        self._published = _Published(found.sealed, found.made_at)
         self._metrics.model(found.snapshot.version)
         _log.info("learner: leading", version=found.snapshot.version, learned=found.snapshot.learned)
 
     async def _learn(
-        self, reader: Reader, resumed: Snapshot | None, lease_epoch: int, epoch: int, stop: asyncio.Event
+        self, reader: Reader, labels: Reader, found: Found, lease_epoch: int, epoch: int, stop: asyncio.Event
     ) -> None:
         # The snapshot says where in `scored` to go on. If that place is gone from the log, the next attempt reads all
         # that is retained: rows already learned are known by their source offsets.
+        resumed = found.snapshot
         start = dict(resumed.reading) if resumed and not self._read_all else None
         self._read_all = True
         partitions = await reader.start(start)
-        course = Course(self._plan, self._space, len(partitions), self._metrics, resumed)
+        known = resumed.labelled if resumed else None
+        await labels.start(dict(known.labels) if known else None)
+        course = Course(self._plan, self._space, len(partitions), self._metrics, resumed, found.parts.values())
+        if resumed is not None and known is not None:
+            await self._recall(course, resumed, known, lease_epoch, stop)
+        heard = LabelsRead(labels)
         while not stop.is_set():
             poll = await reader.poll(self._pace.poll_s)
             if poll:
                 self._read_all, self._retry_s = False, self._pace.first_retry_s
-            await self._learn_poll(course, poll, lease_epoch, epoch, stop)
-            await self._repeat(lease_epoch)
+            await self._learn_poll(course, heard, poll, lease_epoch, epoch, stop)
+            if not poll:
+                await self._hear(course, heard, EVERYTHING_MS, lease_epoch, epoch)
+            await self._repeat(course, lease_epoch, epoch)
             await self._watch(reader, course)
 
-    async def _learn_poll(self, course: Course, poll: Poll, lease_epoch: int, epoch: int, stop: asyncio.Event) -> None:
+    async def _recall(
+        self, course: Course, resumed: Snapshot, known: Labelled, lease_epoch: int, stop: asyncio.Event
+    ) -> None:
+        """Read once more what waited for labels when the snapshot was made, and the labels that still matter."""
+
+        async def go_on() -> bool:
+            await self._keep_lease(lease_epoch)
+            await asyncio.sleep(0)
+            return not stop.is_set()
+
+        rows_end = {number: offset + 1 for number, offset in resumed.reading.items()}  # a record may be half learned
+        for open_reader, stretch, take in (
+            (self._world.open_scored, Stretch(SCORED, known.waiting_from, rows_end), course.recall),
+            (self._world.open_labels, Stretch(LABELS, known.labels_from, known.labels), course.recall_label),
+        ):
+            reader, pace = open_reader(), self._pace
+            try:
+                await read_again(
+                    reader, stretch, take, go_on, self._world.clock, pace.poll_s, pace.control_silence_s
+                )  # fmt: skip
+            finally:
+                await reader.stop()
+        course.recalled()
+
+    async def _learn_poll(
+        self, course: Course, heard: LabelsRead, poll: Poll, lease_epoch: int, epoch: int, stop: asyncio.Event
+    ) -> None:
         await self._keep_lease(lease_epoch)
-        for record in (record for records in poll.values() for record in records):
+        for record in in_order(poll):
+            if (now := self._world.clock.now()) - self._heard_at >= self._pace.labels_s:
+                await self._hear(course, heard, up_to(record.timestamp, now * 1_000), lease_epoch, epoch)
             for _ in course.learn(record):
                 if self._snapshot_due():
-                    await self._publish(course.snapshot(epoch), lease_epoch)
+                    await self._publish(course, course.snapshot(epoch), lease_epoch)
             await self._keep_lease(lease_epoch)
             await asyncio.sleep(0)  # a long poll must not silence this process's /healthz
             if stop.is_set():
                 return
 
+    async def _hear(self, course: Course, heard: LabelsRead, up_to_ms: int, lease_epoch: int, epoch: int) -> None:
+        self._heard_at = self._world.clock.now()
+        await heard.hear(course, up_to_ms)
+        if changed := self._changed(course, epoch):
+            await self._append(changed, lease_epoch)
+
+    def _changed(self, course: Course, epoch: int) -> list[Outgoing]:
+        changed = [seal_part(part, self._key) for part in course.table_changes(epoch)]
+        self._metrics.table_parts.inc(len(changed))
+        return changed
+
     def _snapshot_due(self) -> bool:
         published = self._published
         return published is None or self._world.clock.now() - published.made_at >= self._pace.snapshot_s
 
-    async def _publish(self, snapshot: Snapshot, lease_epoch: int) -> None:
+    async def _publish(self, course: Course, snapshot: Snapshot, lease_epoch: int) -> None:
+        """With what changed in the table: whoever goes on from the snapshot takes that for told."""
         now = self._world.clock.now()
         sealed = seal(snapshot, self._key)
-        await self._append(sealed, lease_epoch)
-        self._published = _Published(sealed, now, now)
+        await self._append([*self._changed(course, snapshot.epoch), Outgoing(MODEL_KEY, sealed)], lease_epoch)
+        self._published = _Published(sealed, now)
         self._metrics.snapshots.inc()
         self._metrics.model(snapshot.version)
         _log.info("learner: model published", version=snapshot.version, learned=snapshot.learned, bytes=len(sealed))
 
-    async def _repeat(self, lease_epoch: int) -> None:
-        """The newest snapshot once more: for scorers that came late, and over whatever a paused leader wrote."""
-        published, now = self._published, self._world.clock.now()
-        if published is not None and now - published.repeated_at >= self._pace.repeat_s:
-            await self._append(published.sealed, lease_epoch)
-            published.repeated_at = now
+    async def _repeat(self, course: Course, lease_epoch: int, epoch: int) -> None:
+        """The newest snapshot and the table once more: for scorers that came late, and over whatever a paused leader
+        wrote."""
+        now = self._world.clock.now()
+        if now - self._repeated_at >= self._pace.repeat_s:
+            self._repeated_at = now
+            again = [seal_part(part, self._key) for part in course.table(epoch)]
+            if self._published is not None:
+                again.append(Outgoing(MODEL_KEY, self._published.sealed))
+            if again:
+                await self._append(again, lease_epoch)
 
-    async def _append(self, sealed: bytes, lease_epoch: int) -> None:
+    async def _append(self, records: Sequence[Outgoing], lease_epoch: int) -> None:
         """Only as the proven holder of the lease. (A pause between proof and append is what epochs are for.)"""
         await self._renew(lease_epoch)
-        await self._world.log.append(CONTROL, {0: [Outgoing(MODEL_KEY, sealed)]})
+        await self._world.log.append(CONTROL, {0: records})
 
     async def _keep_lease(self, lease_epoch: int) -> None:
         if self._world.clock.now() - self._renewed_at >= self._pace.lease_s / 3:

@@ -1,15 +1,20 @@
 """What an operator may set for the learner: ``CARDWATCH_LEARNER_…``, and the key its snapshots are signed with."""
 
+from collections.abc import Callable
+
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from models.half_space_trees import EXACT_INTEGERS, Shape
+from models.labelled_model import Floats, LabelledModel
 from models.snapshot import MAX_HEIGHT, MAX_TREES, MAX_WINDOW, fits
 from pipeline.roles.learner.course import Plan
+from pipeline.roles.learner.labelled import LabelPlan
 from pipeline.roles.learner.role import Pace
 from pipeline.settings import PREFIX, Settings
 
 LEAST_KEY_BYTES = 16
+DAY_S = 86_400.0
 
 
 class LearnerSettings(Settings):
@@ -25,6 +30,24 @@ class LearnerSettings(Settings):
     learner_snapshot_seconds: float = Field(default=30.0, ge=0)
     learner_max_rate: float = Field(default=5_000.0, gt=0)
     learner_grid_rows: int = Field(default=20_000, ge=100, le=200_000)
+
+    learner_waiting_days: float = Field(default=60.0, gt=0)
+    learner_waiting_mb: int = Field(default=1_024, ge=8)
+    learner_maturity_days: float = Field(default=30.0, ge=0)
+    """Without a label for so long: taken for genuine. 0: never."""
+    learner_unlabelled_weight: float = Field(default=1.0, gt=0, le=1)
+
+    def labels(
+        self, classifier: Callable[[], LabelledModel], columns: int, prior: Callable[[Floats], Floats]
+    ) -> LabelPlan:
+        """How to learn from labels, with this classifier of ``columns`` features, better than this prior."""
+        return LabelPlan(
+            classifier, columns, prior,
+            keep_s=self.learner_waiting_days * DAY_S,
+            maturity_s=self.learner_maturity_days * DAY_S or None,
+            unlabelled_weight=self.learner_unlabelled_weight,
+            most_bytes=self.learner_waiting_mb * 1_000_000,
+        )  # fmt: skip
 
     @property
     def plan(self) -> Plan:
@@ -55,6 +78,11 @@ class LearnerSettings(Settings):
             raise ValueError(
                 f"{PREFIX}LEARNER_TREES {self.learner_trees} × height {self.learner_height} make a snapshot larger "
                 "than one record may be: lower one of them"
+            )
+        if self.learner_maturity_days >= self.learner_waiting_days:
+            raise ValueError(
+                f"{PREFIX}LEARNER_WAITING_DAYS {self.learner_waiting_days:g} must be more than "
+                f"{PREFIX}LEARNER_MATURITY_DAYS {self.learner_maturity_days:g}: what is gone can count for nothing"
             )
         if self.learner_trees * self.learner_window * 2 ** (self.learner_height + 1) >= EXACT_INTEGERS:
             raise ValueError(f"{PREFIX}LEARNER_WINDOW is too large for this many trees: their sums would be rounded")

@@ -1,5 +1,5 @@
-"""What a scorer knows beside the cards: the policy, the bank's lists, the model, the exchange rates — and how it learns
-of new ones.
+"""What a scorer knows beside the cards: the policy, the bank's lists, the model, the table of entities, the exchange
+rates — and how it learns of new ones.
 
 A poll takes `Knowledge.current` once, so all its transactions are decided under the same versions. A policy file that
 does not parse, or a snapshot that is not genuine, is refused with its reason; the running one stays.
@@ -10,17 +10,20 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 import structlog
 
 from models.calibrate import PriorCurve
 from models.scorer import Model
 from models.snapshot import SnapshotRefused, open_sealed
 from pipeline.core.currencies import Money
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.entity_record import open_part
+from pipeline.core.entity_table import EntityTable
+from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES
 from pipeline.core.lists import NO_LISTS, ListError, Lists
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Versions
-from pipeline.core.topics import MODEL_KEY
+from pipeline.core.topics import MODEL_KEY, is_table_key
 from pipeline.ports import Reader
 
 POLICY_LOOK_S = 0.5
@@ -73,7 +76,9 @@ class Knowledge:
         """Lists have come since a policy was read."""
         self._unmet = False
         """The policy that was read last asks lists that were not there."""
-        self.current = Versions(policy.in_force(lists), Model.day_one(MODEL_FEATURES, LAYOUT, curve), money, lists)
+        self.current = Versions(
+            policy.in_force(lists), Model.day_one(MODEL_FEATURES, LAYOUT, curve), money, lists, EntityTable()
+        )
 
     def reload(self, source: PolicySource) -> bool:
         """Take the policy from ``source``; False, and the old one stays, when it is wrong."""
@@ -141,20 +146,32 @@ class Knowledge:
                 raise SnapshotRefused(f"made for features {snapshot.layout}, this scorer has {LAYOUT}")
             if snapshot.epoch < self._epoch:
                 raise SnapshotRefused(f"learner epoch {snapshot.epoch} is over: {self._epoch} is in force")
-        except SnapshotRefused as error:
+            model = Model.trained(snapshot, self._curve)
+            model.scores(np.zeros((1, len(MODEL_FEATURES))), np.zeros((1, len(CATALOGUE))))  # fits what will be asked
+        except ValueError as error:
             log.error("model refused, the running one stays", reason=str(error), running=self.current.model.version)
             return False
         self._epoch = snapshot.epoch
-        model = Model.trained(snapshot, self._curve)
         if model.version != self.current.model.version:
             self.current = self.current._replace(model=model)
             log.info("model in force", version=model.version, learned=snapshot.learned)
         return True
 
+    def take_part(self, sealed: bytes) -> bool:
+        """Use a sealed part of the table of entities; False when it is refused."""
+        if self._key is None:
+            return False  # said of the model already
+        try:
+            self.current.entities.take(open_part(sealed, self._key))
+        except ValueError as error:
+            log.error("part of the table of entities refused, the one in hand stays", reason=str(error))
+            return False
+        return True
+
     async def follow_control(
         self, open_reader: Callable[[], Reader], caught_up: asyncio.Event, stop: asyncio.Event
     ) -> None:
-        """Take every model published; ``caught_up`` is set when what was there at the start has been read. When the
+        """Take every model and every part of the table published; ``caught_up`` is set when what was there at the start has been read. When the
         topic can't be read the running model stays, and reading begins again."""
         while not stop.is_set():
             reader = open_reader()
@@ -179,6 +196,8 @@ class Knowledge:
                     reached[number] = record.offset + 1
                     if record.key == MODEL_KEY and record.value:
                         self.take_model(record.value)
+                    elif is_table_key(record.key) and record.value:
+                        self.take_part(record.value)
 
 
 def _check_met(policy: Policy, lists: Lists) -> None:

@@ -11,12 +11,12 @@ import uvloop
 from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.core.decision import APPROVE, HEADER_OUTCOME, HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP, Decision
-from pipeline.core.features import FEATURES
+from pipeline.core.features import CATALOGUE
 from pipeline.core.topics import Outgoing, Topic
 from pipeline.ports import Membership, Poll, Record
 from pipeline.settings import Settings
 
-SCORED_BYTES = 8 * (len(FEATURES) + 5) + 40
+SCORED_BYTES = 8 * (len(CATALOGUE) + 8) + 40
 """What a transaction takes in a `scored` record: its features, five more columns, id and card."""
 MOMENT = "2026-01-01T00:00:00.000Z"
 

@@ -1,0 +1,147 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The loops of `models.logistic` and `models.binning`, compiled: same numbers, in the same order, to the bit."""
+
+from libc.math cimport exp, sqrt
+from libc.stdint cimport int32_t, uint8_t
+
+import numpy as np
+
+from models.logistic_constants import CROSS_SCALE as _CROSS_SCALE, EPSILON as _EPSILON, INTERCEPT as _INTERCEPT, RATE as _RATE
+
+cdef double CROSS_SCALE = _CROSS_SCALE
+cdef double EPSILON = _EPSILON
+cdef double INTERCEPT = _INTERCEPT
+cdef double RATE = _RATE
+
+
+cdef class _Reading:
+    """The arrays of one `Logistic`, as the loops read them."""
+    cdef const int32_t[::1] mains, main_at, left, right, cross_at, stride
+    cdef double[::1] w, squares
+    cdef Py_ssize_t main_count, pair_count
+
+    def __init__(self, model):
+        terms = model.terms
+        self.mains, self.main_at = terms.mains, terms.main_at
+        self.left, self.right, self.cross_at, self.stride = terms.left, terms.right, terms.cross_at, terms.stride
+        self.w, self.squares = model.weights, model.squares
+        self.main_count, self.pair_count = len(terms.mains), len(terms.left)
+
+    cdef double dot(self, const uint8_t* slot, const double* share) noexcept nogil:
+        cdef double z = INTERCEPT + self.w[0], u, v
+        cdef Py_ssize_t term, here
+        cdef int32_t left, right, stride
+        for term in range(self.main_count):
+            left = self.mains[term]
+            here = self.main_at[term] + slot[left]
+            u = share[left]
+            z += self.w[here] * (1.0 - u)
+            if u > 0.0:
+                z += self.w[here + 1] * u
+        for term in range(self.pair_count):
+            left, right, stride = self.left[term], self.right[term], self.stride[term]
+            if not slot[left] or not slot[right]:
+                continue
+            u, v = share[left], share[right]
+            here = self.cross_at[term] + (slot[left] - 1) * stride + slot[right] - 1
+            z += self.w[here] * ((1.0 - u) * (1.0 - v) * CROSS_SCALE)
+            if v > 0.0:
+                z += self.w[here + 1] * ((1.0 - u) * v * CROSS_SCALE)
+            if u > 0.0:
+                z += self.w[here + stride] * (u * (1.0 - v) * CROSS_SCALE)
+                if v > 0.0:
+                    z += self.w[here + stride + 1] * (u * v * CROSS_SCALE)
+        return z
+
+    cdef inline void step(self, Py_ssize_t weight, double x, double slope) noexcept nogil:
+        cdef double gradient = x * slope
+        self.squares[weight] += gradient * gradient
+        self.w[weight] -= RATE / sqrt(self.squares[weight] + EPSILON) * gradient
+
+    cdef void learn_one(self, const uint8_t* slot, const double* share, double slope) noexcept nogil:
+        cdef double u, v
+        cdef Py_ssize_t term, here
+        cdef int32_t left, right, stride
+        self.step(0, 1.0, slope)
+        for term in range(self.main_count):
+            left = self.mains[term]
+            here = self.main_at[term] + slot[left]
+            u = share[left]
+            self.step(here, 1.0 - u, slope)
+            if u > 0.0:
+                self.step(here + 1, u, slope)
+        for term in range(self.pair_count):
+            left, right, stride = self.left[term], self.right[term], self.stride[term]
+            if not slot[left] or not slot[right]:
+                continue
+            u, v = share[left], share[right]
+            here = self.cross_at[term] + (slot[left] - 1) * stride + slot[right] - 1
+            self.step(here, (1.0 - u) * (1.0 - v) * CROSS_SCALE, slope)
+            if v > 0.0:
+                self.step(here + 1, (1.0 - u) * v * CROSS_SCALE, slope)
+            if u > 0.0:
+                self.step(here + stride, u * (1.0 - v) * CROSS_SCALE, slope)
+                if v > 0.0:
+                    self.step(here + stride + 1, u * v * CROSS_SCALE, slope)
+
+
+def log_odds(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares):
+    cdef _Reading reading = _Reading(model)
+    cdef Py_ssize_t row, n = slots.shape[0]
+    out = np.empty(n)
+    cdef double[::1] z = out
+    with nogil:
+        for row in range(n):
+            z[row] = reading.dot(&slots[row, 0], &shares[row, 0])
+    return out
+
+
+def learn(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares, const double[::1] labels, const double[::1] weights):
+    cdef _Reading reading = _Reading(model)
+    cdef Py_ssize_t row, n = slots.shape[0]
+    cdef double side, margin, slope
+    out = np.empty(n)
+    cdef double[::1] before = out
+    with nogil:
+        for row in range(n):
+            before[row] = reading.dot(&slots[row, 0], &shares[row, 0])
+            side = 1.0 if labels[row] != 0.0 else -1.0
+            margin = before[row] * side
+            if margin > 18.0:
+                slope = exp(-margin) * -side
+            elif margin < -18.0:
+                slope = -side
+            else:
+                slope = -side / (exp(margin) + 1.0)
+            reading.learn_one(&slots[row, 0], &shares[row, 0], slope * weights[row])
+    return out
+
+
+def encode(const int32_t[::1] source, const int32_t[::1] starts, const double[::1] knots, const uint8_t[::1] category, const double[:, ::1] matrix):
+    cdef Py_ssize_t row, encoding, n = matrix.shape[0], count = source.shape[0]
+    cdef int32_t low, high, middle, first, last
+    cdef double x
+    slots_array, shares_array = np.zeros((n, count), dtype=np.uint8), np.zeros((n, count))
+    cdef uint8_t[:, ::1] slots = slots_array
+    cdef double[:, ::1] shares = shares_array
+    with nogil:
+        for row in range(n):
+            for encoding in range(count):
+                x = matrix[row, source[encoding]]
+                if x != x:
+                    continue
+                first, last = starts[encoding], starts[encoding + 1] - 1
+                low, high = first, last + 1  # the last knot that is not above x lies in low … high − 1
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    if knots[middle] <= x:
+                        low = middle
+                    else:
+                        high = middle
+                slots[row, encoding] = <uint8_t>(low - first + 1)
+                if category[encoding]:
+                    if knots[low] != x:
+                        slots[row, encoding] = <uint8_t>(last - first + 2)
+                elif low < last and x > knots[low]:
+                    shares[row, encoding] = (x - knots[low]) / (knots[low + 1] - knots[low])
+    return slots_array, shares_array

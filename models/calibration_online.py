@@ -1,0 +1,64 @@
+"""From the log-odds a model claims to the ones that came true: two numbers, learned row by row.
+
+A model that learns from every row as it comes claims a little too much or too little where fraud is rare. The log-odds
+z of each row, as they were before it was learned, say by how much: a + b z, with a and b by an online Newton step on the
+log loss (Hazan, Agarwal and Kale, "Logarithmic regret algorithms for online convex optimization", 2007), here with the
+curvature itself, from a = 0, b = 1 and as much trust in them as `TRUST` says.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+TRUST: Final = 100.0
+"""Curvature the beginning stands for: about four hundred rows at even odds."""
+MEMORY: Final = 1.0 - 1e-6
+"""Of a million rows ago, a third."""
+REACH: Final = 16.0
+"""Log-odds beyond ± 16 (one in nine million) are held there."""
+_STEPS: Final = 4_096
+_GRID: Final = np.array([round(1.0 / (1.0 + math.exp(-z)), 12) for z in np.linspace(-REACH, REACH, _STEPS + 1)])
+
+
+def probability(z: Floats) -> Floats:
+    """1 / (1 + e^−z) by straight lines between 4,097 points: to 1e-6, and the same on every processor, as `exp` is not."""
+    at = (np.minimum(np.maximum(z, -REACH), REACH) + REACH) * (_STEPS / (2.0 * REACH))
+    below = np.minimum(at.astype(np.intp), _STEPS - 1)
+    share = at - below
+    result: Floats = _GRID[below] * (1.0 - share) + _GRID[below + 1] * share
+    return result
+
+
+@dataclass(slots=True)
+class Calibration:
+    """``intercept`` a and ``slope`` b; ``aa``, ``ab``, ``bb`` the curvature so far."""
+
+    intercept: float = 0.0
+    slope: float = 1.0
+    aa: float = TRUST
+    ab: float = 0.0
+    bb: float = TRUST
+
+    def of(self, z: Floats) -> Floats:
+        """Probability of fraud for log-odds ``z``, float64[n]."""
+        return probability(self.intercept + self.slope * z)
+
+    def learn(self, z: Floats, labels: Floats, weights: Floats) -> None:
+        """Learn rows whose log-odds were ``z`` before the model learned them; ``weights`` below 0 are passed over."""
+        a, b, aa, ab, bb = self.intercept, self.slope, self.aa, self.ab, self.bb
+        for x, label, weight in zip(z.tolist(), labels.tolist(), weights.tolist(), strict=True):
+            if weight <= 0.0:
+                continue
+            x = min(max(x, -REACH), REACH)
+            p = 1.0 / (1.0 + math.exp(-min(max(a + b * x, -REACH), REACH)))
+            curvature, error = weight * p * (1.0 - p), weight * (p - label)
+            aa, ab, bb = aa * MEMORY + curvature, ab * MEMORY + curvature * x, bb * MEMORY + curvature * x * x
+            scale = error / (aa * bb - ab * ab)
+            a -= scale * (bb - ab * x)
+            b = min(max(b - scale * (aa * x - ab), 0.2), 5.0)
+        self.intercept, self.slope, self.aa, self.ab, self.bb = a, b, aa, ab, bb

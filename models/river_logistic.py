@@ -1,0 +1,122 @@
+"""Logistic regression over the scaled features, learned online by River, scored in NumPy.
+
+Frauds are rare: each is learned as if there were `BALANCE` of it, which moves the log odds up by ln `BALANCE`, and the
+scores move them down again by as much (King and Zeng, "Logistic Regression in Rare Events Data", 2001, prior
+correction).
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from river import linear_model, optim
+from river.utils import VectorDict
+
+Floats = NDArray[np.float64]
+
+KIND: Final = "river-logistic"
+RATE: Final = 0.02
+BALANCE: Final = 10.0
+_CORRECTION: Final = math.log(BALANCE)
+_COLUMNS: Final = ("saturating", "low", "high", "missing")
+
+
+class Logistic:
+    """``scales`` float64[C, 4]: how each of the C features becomes 0…1, as (saturating 0 or 1, low, high, missing): x /
+    (x + high), or straight from ``low`` to ``high``; ``missing`` what NaN becomes. The last ``derived`` of them come
+    from labels."""
+
+    kind = KIND
+
+    def __init__(self, scales: Floats, derived: int = 0) -> None:
+        if scales.ndim != 2 or scales.shape[1] != len(_COLUMNS) or not len(scales) or not np.isfinite(scales).all():
+            raise ValueError("scales must be finite float64[C, 4]")
+        saturating, self._low, high, self._missing = scales.T.copy()
+        if not 0 <= derived < len(scales):
+            raise ValueError("there must be features that no label makes")
+        self._scales = scales
+        self._behaviour = len(scales) - derived
+        self._slope = saturating
+        self._offset = np.where(saturating > 0, high, high - self._low)
+        if not (self._offset > 0).all() or not np.isin(saturating, (0.0, 1.0)).all():
+            raise ValueError("a scale has no extent")
+        self._names = list(range(len(scales)))
+        self._river: Any = linear_model.LogisticRegression(optimizer=optim.SGD(RATE))
+        self._weights = np.zeros(len(scales))
+
+    @classmethod
+    def load(cls, state: Mapping[str, NDArray[np.generic]]) -> "Logistic":
+        """The regression that was dumped. Raises ValueError."""
+        numbers = {name: np.asarray(column, dtype=np.float64) for name, column in state.items()}
+        if set(numbers) != {*_COLUMNS, "weights", "state"} or len({len(numbers[name]) for name in _COLUMNS}) != 1:
+            raise ValueError("not the columns of a logistic regression")
+        weights, rest = numbers["weights"], numbers["state"]
+        if rest.shape != (3,):
+            raise ValueError("the intercept, the steps and the number of features that come from labels are three")
+        made = cls(np.column_stack([numbers[name] for name in _COLUMNS]), int(rest[2]))
+        if weights.shape != made._weights.shape or not np.isfinite(weights).all():
+            raise ValueError("one weight for each feature")
+        made._river._weights = VectorDict(dict(zip(made._names, weights.tolist(), strict=True)))
+        made._river.intercept = float(rest[0])
+        made._river.optimizer.n_iterations = int(rest[1])
+        made._weights = weights.copy()
+        return made
+
+    def dump(self) -> dict[str, Floats]:
+        columns = dict(zip(_COLUMNS, self._scales.T.copy(), strict=True))
+        river, derived = self._river, len(self._weights) - self._behaviour
+        state = np.array([river.intercept, river.optimizer.n_iterations, derived], dtype=np.float64)
+        return {**columns, "weights": self._weights.copy(), "state": state}
+
+    def learn(self, matrix: Floats, labels: Floats, weights: Floats) -> None:
+        fraud = labels > 0.5
+        balanced = np.where(fraud, weights * BALANCE, weights).tolist()
+        learn_one, names = self._river.learn_one, self._names
+        for row, is_fraud, times in zip(self._unit(matrix).tolist(), fraud.tolist(), balanced, strict=True):
+            learn_one(dict(zip(names, row, strict=True)), is_fraud, w=times)
+        learned = self._river.weights
+        self._weights = np.array([learned.get(name, 0.0) for name in names])
+
+    def score_one(self, row: Floats) -> float:
+        """River's own probability for one row, before the correction: what `scores` is held against."""
+        unit = self._unit(row[None, :])[0].tolist()
+        return float(self._river.predict_proba_one(dict(zip(self._names, unit, strict=True)))[True])
+
+    def unlearn(self, matrix: Floats, labels: Floats, weights: Floats) -> None:
+        self.learn(matrix, labels, -weights)
+
+    @property
+    def settled(self) -> bool:
+        return True
+
+    def observe(self, matrix: Floats) -> None:
+        """Scales are fixed: nothing is to be seen from rows without labels."""
+
+    def scores(self, matrix: Floats) -> Floats:
+        return self._probability(self._each(matrix))
+
+    def explained(self, matrix: Floats) -> Floats:
+        return self._probability(self._each(matrix)[:, : self._behaviour])
+
+    def _probability(self, each: Floats) -> Floats:
+        odds = each.sum(axis=1) + (float(self._river.intercept) - _CORRECTION)
+        probability: Floats = 1.0 / (1.0 + np.exp(-odds))
+        return probability
+
+    def contributions(self, matrix: Floats) -> dict[str, Floats]:
+        each = self._each(matrix)
+        return {"behaviour": each[:, : self._behaviour].sum(axis=1), "labels": each[:, self._behaviour :].sum(axis=1)}
+
+    def _each(self, matrix: Floats) -> Floats:
+        each: Floats = self._unit(matrix) * self._weights
+        return each
+
+    def _unit(self, matrix: Floats) -> Floats:
+        if matrix.ndim != 2 or matrix.shape[1] != len(self._weights):
+            raise ValueError(f"the classifier takes {len(self._weights)} features a row, not shape {matrix.shape}")
+        x = np.maximum(matrix, self._low)
+        unit = np.minimum((x - self._low) / (x * self._slope + self._offset), 1.0)
+        known: Floats = np.where(unit == unit, unit, self._missing)
+        return known

@@ -1,0 +1,116 @@
+"""What is said of each transaction, and who is believed.
+
+A chargeback or the network's word counts more than an analyst's (or what was imported), and that more than the
+cardholder's; among the cardholder's own words the one of higher ``confidence`` (the channel that proves better who
+answered: app, then voice, then SMS), and of equal words the later. A label may stand for an earlier one
+(``supersedes``), or withdraw it (``fraud`` null; without ``supersedes`` all that its source said of the transaction).
+"""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from pipeline.core.entities import digest_of
+from pipeline.core.records import Label
+from pipeline.core.transaction import unix_seconds
+
+RANK: Final = {"chargeback": 3, "network": 3, "analyst": 2, "import": 2, "cardholder": 1}
+MOST_LABELS: Final = 5_000_000
+"""Labels remembered; the oldest go first."""
+
+
+class Verdict(NamedTuple):
+    """What holds of a transaction: whether it was fraud, how surely (0…1), whose card (its digest), said at (unix
+    seconds)."""
+
+    fraud: bool
+    confidence: float
+    card: int
+    at: float
+
+
+class _Said(NamedTuple):
+    rank: int
+    trust: float
+    order: int
+    name: str
+    source: str
+    verdict: Verdict
+
+
+class _Kept(NamedTuple):
+    at: float
+    key: int
+    offset: int
+
+
+class LabelBook:
+    """Labels by the digest of their transaction."""
+
+    def __init__(self) -> None:
+        self._said: dict[int, list[_Said]] = {}
+        self._newest: dict[int, tuple[int, int]] = {}
+        self._kept: dict[int, deque[_Kept]] = {}
+        self._order = 0
+        self._labels = 0
+
+    def __len__(self) -> int:
+        return self._labels
+
+    def take(self, label: Label, partition: int = 0, offset: int = 0) -> int:
+        """Put ``label`` down, which stands at ``offset`` of ``partition``; its transaction's digest is returned. One that
+        was put down before changes nothing. Raises Refused for a time that is none."""
+        at, key = unix_seconds(label.time), digest_of(label.transaction)
+        name = label.id or f"{label.source} {label.time} {label.fraud}"
+        known = self._said.get(key, [])
+        if any(one.name == name for one in known):
+            return key
+        if label.supersedes is not None:
+            known = [one for one in known if one.name != label.supersedes]
+        elif label.fraud is None:
+            known = [one for one in known if one.source != label.source]
+        if label.fraud is not None:
+            trust = 0.0 if label.confidence is None or label.source != "cardholder" else label.confidence
+            sure = 1.0 if label.confidence is None else min(max(label.confidence, 0.0), 1.0)
+            verdict = Verdict(label.fraud, sure, digest_of(label.card), at)
+            known = [*known, _Said(RANK[label.source], trust, self._order, name, label.source, verdict)]
+        self._order += 1
+        self._said[key] = known
+        self._newest[key] = partition, offset
+        self._kept.setdefault(partition, deque()).append(_Kept(at, key, offset))
+        self._labels += 1
+        return key
+
+    def verdict(self, key: int) -> Verdict | None:
+        """What holds of the transaction of this digest; None when nobody said anything, or took it back."""
+        known = self._said.get(key)
+        return max(known)[-1] if known else None
+
+    def __contains__(self, key: int) -> bool:
+        """Whether anything was said of the transaction, be it taken back."""
+        return key in self._newest
+
+    def place(self, key: int) -> tuple[int, int]:
+        """Partition and offset of the newest label of the transaction; (−1, 0) when none is remembered."""
+        return self._newest.get(key, (-1, 0))
+
+    def verdicts(self) -> list[tuple[int, Verdict]]:
+        """Of all transactions of which something holds."""
+        return [(key, max(known)[-1]) for key, known in self._said.items() if known]
+
+    def forget(self, before: float) -> None:
+        """Let go of what was said before this time (unix seconds), in the order of the log."""
+        most = MOST_LABELS // max(len(self._kept), 1)
+        for kept in self._kept.values():
+            while kept and (kept[0].at < before or len(kept) > most):
+                old = kept.popleft()
+                self._labels -= 1
+                newer = [one for one in self._said.get(old.key, []) if one.verdict.at > old.at]
+                if newer:
+                    self._said[old.key] = newer
+                else:
+                    self._said.pop(old.key, None)
+                    self._newest.pop(old.key, None)
+
+    def places(self) -> dict[int, int]:
+        """Partition → offset of the oldest label that is remembered."""
+        return {partition: kept[0].offset for partition, kept in self._kept.items() if kept}

@@ -1,0 +1,88 @@
+"""What an earlier learner left on ``control``: its newest model, and the table of entities part by part."""
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from models.envelope import SealBroken
+from models.half_space_trees import Shape
+from models.snapshot import Snapshot, SnapshotRefused, open_sealed
+from pipeline.core.entity_record import open_part
+from pipeline.core.entity_table import Bucket
+from pipeline.core.topics import CONTROL, MODEL_KEY, Record, is_table_key
+from pipeline.ports import Clock, Reader
+
+log = structlog.get_logger(__name__)
+
+
+class LogSilent(Exception):
+    """A topic could not be read as far as it goes."""
+
+
+@dataclass
+class Found:
+    """What ``control`` held that is signed with our key: the snapshot to go on from with its blob and time, the parts of
+    the table by number, and the highest epoch of any record."""
+
+    snapshot: Snapshot | None = None
+    sealed: bytes = b""
+    made_at: float = 0.0
+    highest_epoch: int = 0
+    parts: dict[int, Bucket] = field(default_factory=dict)
+
+
+class ControlState:
+    """Reads ``control``. ``fits``: shape, names and layout that a snapshot must have to be gone on from."""
+
+    def __init__(self, key: bytes, fits: tuple[Shape, tuple[str, ...], str]) -> None:
+        self._key = key
+        self._fits = fits
+
+    async def read(self, reader: Reader, clock: Clock, poll_s: float, silence_s: float) -> Found:
+        """Everything up to its present end: of the snapshots that fit, the one of the highest epoch that learned most;
+        of each part of the table the newest. ``reader`` is started. Raises LogSilent."""
+        found = Found()
+        behind = {partition: end for partition, end in (await reader.ends()).items() if end > 0}
+        heard_at = clock.now()
+        while behind:
+            poll = await reader.poll(poll_s)
+            now = clock.now()
+            if poll:
+                heard_at = now
+            elif now - heard_at >= silence_s:
+                raise LogSilent(f"topic {CONTROL.name}: nothing came, though partitions {sorted(behind)} hold records")
+            for partition, records in poll.items():
+                for record in records:
+                    self._take(found, record)
+                if records and records[-1].offset + 1 >= behind.get(partition, 0):
+                    behind.pop(partition, None)
+        return found
+
+    def _take(self, found: Found, record: Record) -> None:
+        if not record.value or not (record.key == MODEL_KEY or is_table_key(record.key)):
+            return
+        try:
+            if record.key == MODEL_KEY:
+                self._take_model(found, record, record.value)
+            else:
+                take_part(found, open_part(record.value, self._key))
+        except (SnapshotRefused, SealBroken) as refused:
+            log.warning("learner: a record on control is not used", offset=record.offset, reason=str(refused))
+
+    def _take_model(self, found: Found, record: Record, value: bytes) -> None:
+        snapshot = open_sealed(value, self._key)
+        found.highest_epoch = max(found.highest_epoch, snapshot.epoch)
+        if (snapshot.shape, snapshot.names, snapshot.layout) != self._fits:
+            log.info("learner: a snapshot on control has another shape or features", version=snapshot.version)
+            return
+        best = found.snapshot
+        if best is None or (snapshot.epoch, snapshot.learned) >= (best.epoch, best.learned):
+            found.snapshot, found.sealed, found.made_at = snapshot, value, record.timestamp / 1_000
+
+
+def take_part(found: Found, part: Bucket) -> None:
+    """``part`` if it is newer than what was found of it."""
+    found.highest_epoch = max(found.highest_epoch, part.epoch)
+    before = found.parts.get(part.number)
+    if before is None or (before.epoch, before.sequence) <= (part.epoch, part.sequence):
+        found.parts[part.number] = part

@@ -1,0 +1,176 @@
+"""Learning from labels: each finds the row it speaks of, the classifier learns it, the table of entities is kept.
+
+What a row is learned as depends on two things alone: what holds of it (`pipeline.core.label_book`), and whether so much
+time has passed that one without a label is taken for genuine. When either changes, what was learned of it is taken back,
+and the row learned anew. So a learner that starts again need not be told what its predecessor did: it reads the rows and
+labels that still matter once more, and knows.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.labelled_model import LabelledModel, load
+from models.progress import Progress
+from models.snapshot import Labelled
+from pipeline.core.entity_ledger import NO_RECORD, Cause, EntityLedger
+from pipeline.core.label_book import LabelBook
+from pipeline.core.records import Label
+from pipeline.roles.learner.metrics import LearnerMetrics
+from pipeline.roles.learner.waiting import FRAUD, GENUINE, UNKNOWN, UNLABELLED, Arrived, Waited, Waiting
+
+Floats = NDArray[np.float64]
+
+_LABELS = (GENUINE, FRAUD)
+_AS = {GENUINE: "genuine", FRAUD: "fraud", UNLABELLED: "unlabelled"}
+
+
+class LabelPlan(NamedTuple):
+    """How to learn from labels. ``classifier`` makes a new one for ``columns`` features; ``prior`` the probability by
+    percentile that it has to do better than; rows wait ``keep_s`` seconds of event time for their label, within
+    ``most_bytes``; after ``maturity_s`` (None: never) one without a label counts as genuine, ``unlabelled_weight`` of
+    one with."""
+
+    classifier: Callable[[], LabelledModel]
+    columns: int
+    prior: Callable[[Floats], Floats]
+    keep_s: float
+    maturity_s: float | None
+    unlabelled_weight: float
+    most_bytes: int
+
+
+class LabelledLearning:
+    """From the beginning, or from where ``resumed`` was: then `recall` and `recall_label` what it has learned of, and say
+    `recalled`, before anything new."""
+
+    def __init__(
+        self, plan: LabelPlan, ledger: EntityLedger, metrics: LearnerMetrics, resumed: Labelled | None, as_of: float
+    ) -> None:
+        self.reading: dict[int, int] = dict(resumed.labels) if resumed else {}
+        self.ledger = ledger
+        self.classifier = load(resumed.kind, resumed.numbers) if resumed and resumed.numbers else plan.classifier()
+        self.progress = resumed.progress if resumed else Progress()
+        self._plan = plan
+        self._metrics = metrics
+        self._as_of = as_of
+        self._book = LabelBook()
+        self._waiting = Waiting(plan.columns, plan.keep_s, plan.most_bytes)
+
+    def frauds(self, keys: list[int]) -> NDArray[np.bool_]:
+        """Which transactions are known to be fraud."""
+        return np.array(
+            [(holds := self._book.verdict(key)) is not None and holds.fraud for key in keys], dtype=np.bool_
+        )
+
+    def arrived(self, rows: Arrived, partition: int, offset: int) -> None:
+        """``rows`` were scored, and stand in the record at ``offset``."""
+        self._waiting.add(rows, partition, offset)
+        self._as_of = max(self._as_of, float(rows.times.max()))
+        self.classifier.observe(rows.matrix)
+        for key in rows.keys.tolist():
+            if key in self._book:
+                self._decide(key, self._waiting.find(key, self._as_of))
+        for row in self._matured():
+            if row.learned[0] == UNKNOWN:
+                self._learn(row, UNLABELLED, 1.0)
+        self._waiting.forget(self._as_of)
+        self._metrics.waits(len(self._waiting), self._waiting.nbytes)
+
+    def label(self, label: Label, place: tuple[int, int] = NO_RECORD) -> None:
+        """Take in ``label``, which stands at this partition and offset. Raises Refused when it has no time."""
+        key = self._book.take(label, *place)
+        row = self._waiting.find(key, self._as_of)
+        if row is None:
+            self._metrics.unmatched.inc()
+        self._decide(key, row)
+        self._book.forget(self._as_of - self._plan.keep_s)
+
+    def part(self) -> Labelled:
+        """All of it, for a snapshot."""
+        return Labelled(
+            kind=self.classifier.kind,
+            numbers=self.classifier.dump() if self.classifier.settled else {},
+            progress=self.progress,
+            labels=dict(self.reading),
+            waiting_from=self._waiting.places(),
+            labels_from=self._book.places(),
+        )
+
+    # --- after a restart
+
+    def recall(self, rows: Arrived, partition: int, offset: int) -> None:
+        """As `arrived`, for what is learned already."""
+        self._waiting.add(rows, partition, offset)
+        self._waiting.forget(self._as_of)
+
+    def recall_label(self, label: Label, place: tuple[int, int]) -> None:
+        """As `label`, for what is learned already."""
+        self._book.take(label, *place)
+
+    def recalled(self) -> None:
+        """Everything that was learned of is here again."""
+        for row in self._matured():
+            row.learned = UNLABELLED, 1.0
+        for key, holds in self._book.verdicts():
+            if (row_there := self._waiting.find(key, self._as_of)) is not None:
+                row_there.learned = FRAUD if holds.fraud else GENUINE, holds.confidence
+
+    # --- one row
+
+    def _decide(self, key: int, row: Waited | None) -> None:
+        """What holds of this transaction, where that may have changed."""
+        holds = self._book.verdict(key)
+        if row is None:
+            return
+        if holds is not None:
+            self._learn(row, FRAUD if holds.fraud else GENUINE, holds.confidence)
+        else:
+            self._learn(row, UNLABELLED if row.mature else UNKNOWN, 1.0)
+
+    def _matured(self) -> list[Waited]:
+        maturity_s = self._plan.maturity_s
+        return [] if maturity_s is None else list(self._waiting.matured(self._as_of - maturity_s))
+
+    def _learn(self, row: Waited, what: int, confidence: float) -> None:
+        """``row`` is ``what`` from now on; what it was learned as before is taken back."""
+        before, sure = row.learned
+        self._tell_entities(row, before, what)
+        if (before, sure) == (what, confidence):
+            return
+        if before != UNKNOWN:
+            self.classifier.unlearn(row.matrix, np.array([float(before == FRAUD)]), self._weight(row, before, sure))
+            self._metrics.unlearned.inc()
+        if what != UNKNOWN:
+            self._judge(row, what)
+            self.classifier.learn(row.matrix, np.array([float(what == FRAUD)]), self._weight(row, what, confidence))
+            self._metrics.labelled.labels(_AS[what]).inc()
+        row.learned = what, confidence
+
+    def _tell_entities(self, row: Waited, before: int, what: int) -> None:
+        """The histories of the row's entities know labels, not the want of one. What an earlier learner put down there of
+        this transaction holds, whether or not it was learned before this one's snapshot."""
+        key, entities, at = row.key, row.entities, row.at
+        before = FRAUD if self.ledger.is_fraud(key) else before
+        if before == what or (before not in _LABELS and what not in _LABELS):
+            return
+        cause = Cause(row.place, self._book.place(key))
+        if before in _LABELS:
+            explained = self.ledger.explained(key) if before == FRAUD else 0.0
+            self.ledger.withdraw(key, entities, at, before == FRAUD, explained, cause)
+        if what in _LABELS:
+            explained = float(self.classifier.explained(row.matrix)[0]) if what == FRAUD else 0.0
+            self.ledger.observe(key, entities, at, what == FRAUD, explained, cause)
+
+    def _weight(self, row: Waited, what: int, confidence: float) -> Floats:
+        times = self._plan.unlabelled_weight if what == UNLABELLED else confidence
+        return np.array([row.weight * times])
+
+    def _judge(self, row: Waited, what: int) -> None:
+        """Before it is learned: what would have been said of it?"""
+        said = float(self.classifier.scores(row.matrix)[0])
+        prior = float(self._plan.prior(np.array([row.percentile]))[0])
+        self.progress = self.progress.after(what == FRAUD, row.percentile, row.weight, said, prior)
+        self._metrics.losses(self.progress)

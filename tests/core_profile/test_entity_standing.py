@@ -1,0 +1,45 @@
+"""The values for a whole poll are those that the history itself gives, one by one."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.entity_history import EMPTY, observe
+from pipeline.core.entity_history import values as of_row
+from pipeline.core.entity_standing import has_fraud, standing, values
+
+labels = st.lists(st.tuples(st.integers(0, 200).map(float), st.booleans(), st.floats(0, 1)), max_size=40)
+
+
+def row_of(said: list[tuple[float, bool, float]]) -> bytes:
+    row = EMPTY
+    for day, fraud, explained in said:
+        row = observe(row, 1e9 + day * 86_400, fraud, explained)
+    return row
+
+
+@given(st.lists(labels, min_size=1, max_size=5), st.floats(-10, 300))
+def test_equal_to_the_history_itself(histories: list[list[tuple[float, bool, float]]], day: float) -> None:
+    now = 1e9 + day * 86_400
+    rows = [row for said in histories if said and has_fraud(row := row_of(said))]
+    if not rows:
+        return
+    together = values(np.array([standing(row) for row in rows]), np.full(len(rows), now))
+    for mine, row in zip(together.tolist(), rows, strict=True):
+        assert mine == pytest.approx(list(of_row(row, now)), nan_ok=True, rel=1e-9)
+
+
+def test_what_is_no_row_is_refused() -> None:
+    for wrong in (EMPTY + b"\0", EMPTY + b"\xff" * 3):
+        with pytest.raises(ValueError, match="no history"):
+            standing(wrong)
+
+
+def test_an_entity_without_fraud() -> None:
+    assert not has_fraud(EMPTY)
+    assert not has_fraud(row_of([(1.0, False, 0.0)]))
+    assert has_fraud(row_of([(1.0, True, 0.3)]))
+    assert math.isnan(standing(EMPTY)[0])
