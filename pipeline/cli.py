@@ -15,6 +15,7 @@ import click
 import uvloop
 
 from pipeline import __version__, logs
+from pipeline.cli_compromise import compromise
 from pipeline.cli_contact import contact
 from pipeline.cli_evaluate import evaluate
 from pipeline.core.topics import DEFAULT_PARTITIONS
@@ -122,6 +123,7 @@ def _run_workers(role: str, workers: int) -> None:
 
 main.add_command(contact)
 main.add_command(evaluate)
+main.add_command(compromise)
 
 
 @main.group()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pipeline.core.archive_columns import Columns
 from pipeline.core.archive_files import Kind, Piece
+from pipeline.core.point_of_compromise import Looked, Window
 from pipeline.ports import WholeReader
 
 
@@ -84,3 +85,37 @@ class Archive(Protocol):
         each transaction about which something holds, as columns ``transaction``, ``card``, ``fraud`` (float64 0 or 1),
         ``source``, ``fraud_type``, ``timestamp_ms`` (int64, when it arrived). Precedence as `RANKS`; labels that were
         withdrawn or superseded by then hold no more."""
+
+
+class Place(NamedTuple):
+    """Where one pays: a merchant, or one of its terminals."""
+
+    merchant: str
+    terminal: str | None = None
+
+
+class BadCards(NamedTuple):
+    """Cards with a fraud label in force, and where they had been before. ``days``: the days of transactions' own time (UTC,
+    since 1970) that were looked at; ``places`` and ``cards`` name what `Looked` numbers; ``loss``: float64[B], labelled
+    fraud of each card that went through, minor units of the bank's currency."""
+
+    days: Window
+    looked: Looked
+    places: Sequence[Place]
+    cards: Sequence[str]
+    loss: Any
+
+
+class Visits(Protocol):
+    """Who was where, asked of the archive."""
+
+    def bad_cards(self, days: int, at_ms: int, least: int) -> BadCards | None:
+        """As known at ``at_ms`` (unix milliseconds), of the ``days`` up to the newest transaction; places at which
+        fewer than ``least`` bad cards had been are left out. None: no transaction, or no bad card."""
+
+    def visitors(self, place: Place, days: Window) -> dict[str, Any]:
+        """Cards that were at ``place`` on ``days``: columns ``card``, ``visits`` (int64, days there), ``last_day``
+        (int64). Only after `bad_cards`, of what that looked at."""
+
+    def words(self, place: Place) -> tuple[str | None, str | None]:
+        """Name and town, where the archive knows them. Only after `bad_cards`."""

@@ -1,0 +1,159 @@
+"""`cardwatch compromise` over an archive: a place that leaked is named, its exposed cards with it, in both languages."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pipeline.adapters.parquet_visits import ParquetVisits
+from pipeline.adapters.parquet_writing import ParquetShelf
+from pipeline.cli import main
+from pipeline.core.archive_columns import LABEL_COLUMNS, SCORED_COLUMNS
+from pipeline.core.archive_files import Piece
+from pipeline.core.exposed_cards import Costs
+from pipeline.core.point_of_compromise import Window
+from pipeline.lab.compromise.report import Report, as_json, lines, report
+from pipeline.ports_archive import Place
+
+DAY_S = 86_400
+FIRST = 20_600
+"""Days since 1970."""
+CARDS = 240
+LEAKING = "m_leak"
+STOLEN = range(10)
+EXPOSED = range(25)
+"""Cards that paid where it leaked; the first ten of them went bad."""
+
+
+def _table(columns: dict[str, str], rows: list[dict[str, object]]) -> dict[str, np.ndarray]:
+    table = {}
+    for name, kind in columns.items():
+        values = [row.get(name) for row in rows]
+        if name in ("source_partition", "source_offset", "timestamp_ms"):
+            table[name] = np.array(values, dtype=np.int64)
+        else:
+            table[name] = np.array(values, dtype=object if kind == "text" else float)
+    return table
+
+
+def _archive(root: Path) -> None:
+    """Sixty days; every card pays in five of sixty shops, and some also where it leaked, on days 20 to 26."""
+    draws = np.random.default_rng(3)
+    rows: list[dict[str, object]] = []
+
+    def pay(card: int, merchant: str, day: float, **more: object) -> str:
+        at = (FIRST + day) * DAY_S
+        rows.append({
+            "id": f"t{len(rows)}", "card": f"tok_c{card:08}", "at": at, "merchant": merchant, "terminal": f"{merchant}x1",
+            "merchant_name": "Tea House", "city": "成都", "billing_value": 5_000.0, "response_code": "00", "type": "authorisation",
+        } | more)  # fmt: skip
+        return str(rows[-1]["id"])
+
+    for card in range(CARDS):
+        for _ in range(5):
+            pay(card, f"m{draws.integers(60)}", draws.uniform(0, 59))
+    for card in EXPOSED:
+        pay(card, LEAKING, 20 + card % 7)
+    pay(100, LEAKING, 21.0, type="reversal")
+    pay(101, LEAKING, 21.0, kind="refund")
+    pay(102, LEAKING, 50.0)
+    stolen = [pay(card, "m_abroad", 40 + card % 100, billing_value=80_000.0) for card in (*STOLEN, 200, 201)]
+    again = [pay(card, "m_abroad", 39.5 + card, billing_value=1.0, response_code="05") for card in STOLEN]
+    assert again
+    rows.sort(key=lambda row: row["at"])
+    for offset, row in enumerate(rows):
+        row |= {"source_partition": 0, "source_offset": offset, "timestamp_ms": round(row["at"] * 1000)}
+    labels = [
+        {
+            "source_partition": 0, "source_offset": offset, "timestamp_ms": (FIRST + 40 + offset) * DAY_S * 1000,
+            "transaction": each, "card": "", "fraud": 1.0, "source": "chargeback",
+        }
+        for offset, each in enumerate(stolen)
+    ]  # fmt: skip
+    shelf = ParquetShelf(root)
+    shelf.open()
+    for kind, columns, found in (("scored", SCORED_COLUMNS, rows), ("labels", LABEL_COLUMNS, labels)):
+        by_day: dict[int, list[dict[str, object]]] = {}
+        for row in found:
+            by_day.setdefault(row["timestamp_ms"] // (DAY_S * 1000), []).append(row)
+        for day, part in sorted(by_day.items()):
+            piece = Piece(
+                datetime.fromtimestamp(day * DAY_S, UTC).date(), 0, part[0]["source_offset"], part[-1]["source_offset"],
+                *((0, 0) if kind == "scored" else ()),
+            )  # fmt: skip
+            asyncio.run(shelf.write(kind, piece, _table(columns, part)))
+    shelf.close()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("compromised")
+    _archive(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def visits(root: Path) -> ParquetVisits:
+    return ParquetVisits(root)
+
+
+def after(visits: ParquetVisits, day: float, **more: int) -> Report:
+    return report(visits, 60, round((FIRST + day) * DAY_S * 1000), Costs(), **more)
+
+
+def test_the_leaking_place_is_named_with_its_days(visits: ParquetVisits) -> None:
+    found = after(visits, 70)
+    (named,) = found.places
+    assert named.place in (Place(LEAKING), Place(LEAKING, f"{LEAKING}x1"))
+    assert (named.name, named.town) == ("Tea House", "成都")
+    assert set(named.cards) == {f"tok_c{card:08}" for card in STOLEN}
+    assert named.suspected.seen == Window(FIRST + 20, FIRST + 26)
+    assert named.suspected.by_chance < 0.01
+    assert found.bad_cards == 12
+
+
+def test_exposed_cards_are_those_that_were_there_and_are_not_bad(visits: ParquetVisits) -> None:
+    exposed = after(visits, 70).places[0].exposed
+    assert sorted(exposed.card) == sorted(f"tok_c{card:08}" for card in EXPOSED if card not in STOLEN)
+    assert exposed.rate == pytest.approx(10 / 25, abs=0.06)
+    assert exposed.loss.sum() == pytest.approx(exposed.risk.sum() * 80_000)
+
+
+def test_what_was_not_known_yet_names_nothing(visits: ParquetVisits) -> None:
+    assert after(visits, 39).days is None
+    assert not after(visits, 42.5).places
+    assert after(visits, 49.5).places, "all ten labels are in"
+
+
+def test_a_place_of_the_frauds_themselves_is_not_named(visits: ParquetVisits) -> None:
+    """All bad cards were at the shop abroad half a day before their first known fraud: it is where they were used."""
+    assert "m_abroad" not in {each.place.merchant for each in after(visits, 70).places}
+
+
+def test_a_higher_minimum_names_fewer(visits: ParquetVisits) -> None:
+    assert not after(visits, 70, least=11).places
+
+
+def test_the_words_in_both_languages_and_the_json_agree(visits: ParquetVisits) -> None:
+    found = after(visits, 70)
+    english, chinese = lines(found, "en"), lines(found, "zh")
+    assert len(english) == len(chinese)
+    assert "10 bad cards had been there" in english[2]
+    assert "10 张出事卡此前去过" in chinese[2]
+    told = as_json(found)
+    json.dumps(told)
+    assert told["places"][0]["seen"] == ["2026-06-16", "2026-06-22"]
+    assert len(told["places"][0]["cards"]) == 15
+    assert lines(Report(None, 0, 0, ()), "zh") == ["目前没有任何卡带有有效的欺诈标签，无从查找。"]
+
+
+def test_the_command_tells_it(root: Path, tmp_path: Path) -> None:
+    told = CliRunner().invoke(main, ["compromise", "--archive", str(root), "--json"], catch_exceptions=False)
+    assert json.loads(told.output)["places"][0]["merchant"] == LEAKING
+    missing = CliRunner().invoke(main, ["compromise", "--archive", str(tmp_path)])
+    assert missing.exit_code == 1
+    assert "no archive here" in missing.output
