@@ -9,7 +9,7 @@ signed: what was sealed as one kind of record does not open as another.
 import hashlib
 import hmac
 
-_SIGNATURE_BYTES = 32
+SIGNATURE_BYTES = 32
 
 
 class SealBroken(ValueError):
@@ -26,7 +26,7 @@ def open_content(magic: bytes, sealed: bytes, key: bytes, most_bytes: int, what:
     ``key`` or changed by so much as a bit; ``what`` names it in the sentence."""
     if len(sealed) > most_bytes:
         raise SealBroken(f"{what} of {len(sealed)} bytes: the limit is {most_bytes}")
-    body = len(magic) + _SIGNATURE_BYTES
+    body = len(magic) + SIGNATURE_BYTES
     if len(sealed) <= body or not sealed.startswith(magic):
         raise SealBroken(f"not a {what} of this format")
     if not hmac.compare_digest(sealed[len(magic) : body], _sign(magic, sealed[body:], key)):

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.envelope import SealBroken, open_content, seal_content
+from models.envelope import SIGNATURE_BYTES, SealBroken, open_content, seal_content
 from models.half_space_trees import HalfSpaceTrees, Shape
 from models.labelled_model import load
 from models.percentile import Percentile
@@ -275,3 +275,23 @@ def _check_numbers(content: _Content) -> None:
     _check_places(content.positions, content.reading)
     if content.learned == 0 or content.learned % content.window:
         raise ValueError("taken inside a window, not at its end")
+
+
+def digest_of(sealed: bytes) -> str:
+    """The twelve hexadecimal digits that name the model in ``sealed``: they stand in its version. No key is needed, so
+    whoever keeps models past their time need not hold one."""
+    return hashlib.sha256(sealed[len(MAGIC) + SIGNATURE_BYTES :]).hexdigest()[:12]
+
+
+def open_named(sealed: bytes, version: str) -> Snapshot:
+    """The snapshot in ``sealed`` if it is the one called ``version``: known by its content, so a key that was changed
+    since does not matter. For looking back only: a scorer uses `open_sealed`. Raises SnapshotRefused."""
+    if len(sealed) > MAX_BYTES or not sealed.startswith(MAGIC):
+        raise SnapshotRefused("not a model snapshot of this format")
+    try:
+        snapshot = _unpack(_decoder.decode(sealed[len(MAGIC) + SIGNATURE_BYTES :]))
+    except (msgspec.DecodeError, ValueError) as error:
+        raise SnapshotRefused(f"no sound model: {error}") from error
+    if snapshot.version != version:
+        raise SnapshotRefused(f"holds {snapshot.version}, not {version}")
+    return snapshot

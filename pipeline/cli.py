@@ -15,9 +15,12 @@ import click
 import uvloop
 
 from pipeline import __version__, logs
+from pipeline.cli_backfill import backfill
 from pipeline.cli_compromise import compromise
 from pipeline.cli_contact import contact
 from pipeline.cli_evaluate import evaluate
+from pipeline.cli_explain import explain
+from pipeline.cli_pilot import pilot
 from pipeline.core.topics import DEFAULT_PARTITIONS
 from pipeline.lab.bench.options import PARTS, REFERENCES
 from pipeline.lab.simulate.presets import PRESETS, TABLE_PRESETS
@@ -121,9 +124,12 @@ def _run_workers(role: str, workers: int) -> None:
         raise SystemExit(supervisor.failed)
 
 
+main.add_command(backfill)
 main.add_command(contact)
 main.add_command(evaluate)
 main.add_command(compromise)
+main.add_command(explain)
+main.add_command(pilot)
 
 
 @main.group()

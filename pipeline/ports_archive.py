@@ -119,3 +119,23 @@ class Visits(Protocol):
 
     def words(self, place: Place) -> tuple[str | None, str | None]:
         """Name and town, where the archive knows them. Only after `bad_cards`."""
+
+
+class PastVersions(Protocol):
+    """Models and policies that decided once, by version: what `explain` computes a past decision from again. Raises
+    `OSError` where disk or rights are wanting."""
+
+    def keep_model(self, sealed: bytes) -> bool:
+        """Keep a sealed snapshot; True when it is new here. One met again is as good as new for `forget_models`."""
+
+    def keep_policy(self, version: str, text: bytes) -> bool:
+        """Keep a policy's text; True when it is new here. False also for a text that is not the one of ``version``."""
+
+    def forget_models(self, before: float) -> int:
+        """Delete models not met since ``before`` (unix seconds); how many."""
+
+    def model(self, version: str) -> bytes | None:
+        """The sealed snapshot, None where there is none."""
+
+    def policy(self, version: str) -> str | None:
+        """The text, None where there is none."""

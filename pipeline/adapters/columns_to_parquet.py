@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 from numpy.typing import NDArray
 
 Columns = Mapping[str, NDArray[Any]]
@@ -23,6 +22,8 @@ def parquet_writer(out: Path, types: Mapping[str, str]) -> Iterator[Callable[[Co
     Each call brings equally long columns under just these names. After an error nothing is written. Raises OSError
     when the directory cannot be written to.
     """
+    import duckdb  # when it is used: the command line knows of presets without it
+
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
         part = Path(place) / "whole.parquet"
         with duckdb.connect(str(Path(place) / "rows.duckdb")) as database:

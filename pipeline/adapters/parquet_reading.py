@@ -81,8 +81,9 @@ class ParquetArchive:
             "ORDER BY timestamp_ms, source_partition, source_offset LIMIT 1",
             [identifier],
         )
-        row = found.fetchone()
-        return None if row is None else dict(zip([column[0] for column in found.description], row, strict=True))
+        names = [column[0] for column in found.description]
+        rows = found.fetchall()  # to its end: a result half read keeps the connection from the next question
+        return dict(zip(names, rows[0], strict=True)) if rows else None
 
     def labels_in_force(
         self, at_ms: int, first: date | None = None, last: date | None = None

@@ -50,10 +50,12 @@ class Rejected(NamedTuple):
 
 
 class TransactionFile:
-    """``path``, opened for reading once. Raises FileRefused when it is of no known form, or lacks a column."""
+    """``path``, opened for reading once. ``labelled`` False: it may do without ``fraud``. Raises FileRefused when it is of
+    no known form, or lacks a column."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, labelled: bool = True) -> None:
         self.path = path
+        self._required = REQUIRED if labelled else tuple(name for name in REQUIRED if name != "fraud")
         if path.suffix not in FORMATS:
             raise FileRefused(f"{path}: the file must end in one of {', '.join(FORMATS)}")
         if not path.is_file():
@@ -101,15 +103,16 @@ class TransactionFile:
 
     def _select(self, database: Any) -> str:
         columns = dict(self._columns(database))
-        lacking = [name for name in REQUIRED if name not in columns]
+        lacking = [name for name in self._required if name not in columns]
         if lacking:
-            raise FileRefused(f"{self.path}: no column {', '.join(lacking)}; needed are {', '.join(REQUIRED)}")
+            raise FileRefused(f"{self.path}: no column {', '.join(lacking)}; needed are {', '.join(self._required)}")
         fields = ", ".join(
             f"{field.name}: {_as_json(field.name, columns[field.name], field.default)}"
             for field in msgspec.structs.fields(Transaction)
             if field.name in columns
         )
-        fraud = "CASE lower(fraud::VARCHAR) WHEN '1' THEN 1 WHEN 'true' THEN 1 WHEN '0' THEN 0 WHEN 'false' THEN 0 END"
+        told = "CASE lower(fraud::VARCHAR) WHEN '1' THEN 1 WHEN 'true' THEN 1 WHEN '0' THEN 0 WHEN 'false' THEN 0 END"
+        fraud = told if "fraud" in columns else "NULL"
         kind = f"left(nullif(fraud_type::VARCHAR, ''), {MAX_KIND})" if "fraud_type" in columns else "NULL"
         return (
             f"FROM {self._source()} SELECT to_json({{{fields}}})::VARCHAR, "

@@ -7,11 +7,14 @@ from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.kafka.ending import EXIT_OUTSIDE_LOG, end_process
 from pipeline.adapters.kafka.readers import KafkaReader
 from pipeline.adapters.parquet_writing import ParquetShelf
+from pipeline.adapters.version_files import VersionFiles
 from pipeline.app.configuration import load_money, new_registry, ops_port, until
+from pipeline.core.topics import CONTROL
 from pipeline.roles.archive.metrics import ArchiveMetrics
 from pipeline.roles.archive.role import Archiver
 from pipeline.roles.archive.run import OutsideLog, World
 from pipeline.roles.archive.settings import ArchiveSettings
+from pipeline.roles.archive.versions import VersionKeeper
 
 
 async def run_archive(stop: asyncio.Event, worker: int = 0) -> None:
@@ -28,9 +31,12 @@ async def run_archive(stop: asyncio.Event, worker: int = 0) -> None:
     ops = OpsServer(registry, lambda: archiver.ready, settings.metrics_host, ops_port(settings, "archive", worker))
     await ops.start()
     running = asyncio.create_task(archiver.run(stop))
+    keeper = VersionKeeper(VersionFiles(settings.archive_dir), SystemClock(), settings.archive_days)
+    keeping = asyncio.create_task(keeper.run(lambda: KafkaReader(settings, CONTROL), stop))
     try:
-        await until(stop, [running])
+        await until(stop, [running, keeping])
         await stopped(running)
+        await stopped(keeping)
     except OutsideLog as outside:
         end_process(EXIT_OUTSIDE_LOG, str(outside))
     await ops.stop()

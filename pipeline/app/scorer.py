@@ -1,7 +1,9 @@
 """Wiring of the scorer."""
 
 import asyncio
+import contextlib
 import gc
+import hashlib
 
 import structlog
 
@@ -29,7 +31,7 @@ from pipeline.app.configuration import (
 )
 from pipeline.core.advancing import COMPILED
 from pipeline.core.scoring import REFUSALS
-from pipeline.core.topics import CONTROL, TRANSACTIONS
+from pipeline.core.topics import CONTROL, POLICY_KEY, TRANSACTIONS, Outgoing
 from pipeline.ports import StoreDown
 from pipeline.roles.scorer.knowledge import Knowledge
 from pipeline.roles.scorer.metrics import ScorerMetrics
@@ -37,6 +39,10 @@ from pipeline.roles.scorer.role import Scorer
 from pipeline.roles.scorer.settings import ScorerSettings
 
 STORE_WAIT_S = 0.5
+POLICY_LOOK_S = 5.0
+"""How often to look whether another policy is in force, to put its text on `control` …"""
+POLICY_RETRY_S = 60.0
+"""… and how soon again after that failed."""
 COLLECT_AFTER = (100_000, 20, 100)
 """Objects made before a young collection (about those of five full polls), and collections before an older one."""
 
@@ -71,6 +77,7 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     followers = [
         asyncio.create_task(knowledge.follow_policy(policy_file, stop)),
         asyncio.create_task(knowledge.follow_lists(lists, stop)),
+        asyncio.create_task(tell_policies(settings, knowledge, stop)),
         asyncio.create_task(knowledge.follow_control(lambda: KafkaReader(settings, CONTROL), caught_up, stop)),
     ]
     try:
@@ -106,6 +113,36 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     await ops.stop()
     await kafka.stop()
     await redis.aclose()
+
+
+async def tell_policies(settings: ScorerSettings, knowledge: Knowledge, stop: asyncio.Event) -> None:
+    """Put the text of each policy that comes into force on `control`, by its version: what was decided under it can be
+    explained when the file has long been changed. Decisions never wait for it."""
+    told = ""
+    while not stop.is_set():
+        version, pause_s = knowledge.current.policy.version, POLICY_LOOK_S
+        if version != told:
+            try:
+                await _tell_policy(settings, version)
+                told = version
+            except Exception as error:  # of the file or the broker; without the right to write it is tried in vain
+                log.warning("the policy's text was not put on control", version=version, error=repr(error))
+                pause_s = POLICY_RETRY_S
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause_s)
+
+
+async def _tell_policy(settings: ScorerSettings, version: str) -> None:
+    path = settings.config_dir / settings.scorer_policy
+    text = path.read_text(encoding="utf-8").removeprefix("\ufeff").encode()
+    if hashlib.sha256(text).hexdigest()[:12] != version.rpartition("@")[2]:
+        return  # it was changed again: the next one is told
+    kafka = KafkaLog(settings)  # of its own: a refusal must not touch the producer of decisions
+    try:
+        await kafka.start()
+        await kafka.send(CONTROL, [Outgoing(POLICY_KEY + version.encode(), text)])
+    finally:
+        await kafka.stop()
 
 
 def spare_the_collector() -> None:

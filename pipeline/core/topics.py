@@ -11,6 +11,8 @@ DEFAULT_PARTITIONS = 6
 MODEL_KEY = b"model"
 """Key of the newest model on `control`."""
 _TABLE_KEY = b"table:"
+POLICY_KEY = b"policy:"
+"""How the key of a policy's text on `control` begins; its version follows."""
 MAX_RECORD_BYTES = 900_000
 """No record of ours is larger: below Kafka's default ``message.max.bytes`` with room for headers."""
 

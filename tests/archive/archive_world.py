@@ -115,6 +115,10 @@ class Traffic:
         at_once(self.log.append_together({topic: batches[topic] for topic in only}))
         self._rows[partition].append((records[-1].offset + 1, rows))
 
+    def rows(self, partition: int) -> dict[bytes, bytes]:
+        """Card → row as its scorer has them now."""
+        return self._rows[partition][-1][1]
+
     def crash(self, partition: int, polls: int = 1) -> None:
         """The scorer of a partition goes back to the checkpoint before its last ``polls`` polls."""
         kept = self._rows[partition]

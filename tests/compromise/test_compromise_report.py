@@ -9,16 +9,30 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from models.calibrate import parse_prior
+from models.scorer import Model
+from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.parquet_visits import ParquetVisits
 from pipeline.adapters.parquet_writing import ParquetShelf
 from pipeline.cli import main
 from pipeline.core.archive_columns import LABEL_COLUMNS, SCORED_COLUMNS
 from pipeline.core.archive_files import Piece
+from pipeline.core.columns import SCHEMA
+from pipeline.core.currencies import parse_rates
 from pipeline.core.exposed_cards import Costs
+from pipeline.core.features import LAYOUT, MODEL_FEATURES
 from pipeline.core.point_of_compromise import Window
+from pipeline.core.policy import parse_policy
+from pipeline.core.poll import Versions
+from pipeline.lab.compromise.measure import look_times, measured
+from pipeline.lab.compromise.past import ANSWER_S, Fraud, Genuine, Past, write_past
 from pipeline.lab.compromise.report import Report, as_json, lines, report
+from pipeline.lab.simulate.presets import PRESETS
+from pipeline.lab.simulate.stream import Stream
+from pipeline.lab.simulate.world import World
 from pipeline.ports_archive import Place
 
+CONFIG = Path(__file__).parents[2] / "config"
 DAY_S = 86_400
 FIRST = 20_600
 """Days since 1970."""
@@ -157,3 +171,44 @@ def test_the_command_tells_it(root: Path, tmp_path: Path) -> None:
     missing = CliRunner().invoke(main, ["compromise", "--archive", str(tmp_path)])
     assert missing.exit_code == 1
     assert "no archive here" in missing.output
+
+
+def test_what_watching_saves_is_measured(visits: ParquetVisits) -> None:
+    def day(number: float) -> float:
+        return (FIRST + number) * DAY_S
+
+    after_naming = [
+        Fraud(day(56), "tok_c00000020", 500.0, False, LEAKING),
+        Fraud(day(56) + ANSWER_S + 1, "tok_c00000020", 700.0, False, LEAKING),
+    ]
+    known = [Fraud(day(40 + card), f"tok_c{card:08}", 80_000.0, card == 0, LEAKING) for card in STOLEN]
+    in_the_hour = Fraud(day(40) + ANSWER_S + 60, "tok_c00000024", 90.0, False, LEAKING)
+    cards = np.array(["tok_c00000021", "tok_c00000021", "tok_c00000150"], dtype=object)
+    genuine = Genuine(cards, np.array([day(30), day(57), day(57)]), np.zeros(3, dtype=np.bool_))
+    past = Past([*known, *after_naming, in_the_hour], genuine, {LEAKING: {f"tok_c{card:08}" for card in EXPOSED}}, 0)
+    found = measured(past, visits, look_times(day(45), day(55), 5 * DAY_S), 60)
+    assert (found.leaking, found.named, found.wrong, found.bad_cards) == (1, 1, 0, (10,))
+    assert (found.watched, found.at_stake, found.saved) == (15, 1_200.0, 700.0)
+    assert (found.hour_at_stake, found.hour_saved) == (90.0, 0.0)
+    assert found.asks == 1
+
+
+def test_a_simulated_past_becomes_an_archive(tmp_path: Path) -> None:
+    preset = PRESETS["everyone"]
+    world = World(5, 60, 1_790_000_000.0, parameters=preset.world)
+    shelf = ParquetShelf(tmp_path)
+    shelf.open()
+    curve = parse_prior((CONFIG / "models" / "prior.toml").read_text(), "prior.toml")
+    policy = parse_policy((CONFIG / "policies" / "default.toml").read_text(), "default.toml", SCHEMA)
+    money = parse_rates((CONFIG / "rates.toml").read_text(), "rates.toml")
+    under = Versions(policy, Model.day_one(MODEL_FEATURES, LAYOUT, curve), money)
+    past = write_past(Stream(world).history(8), shelf, under, 5, preset.chargebacks)
+    shelf.close()
+    archive = ParquetArchive(tmp_path)
+    days = archive.days()
+    assert archive.relation(days[0], days[-1]).aggregate("count(*)").fetchall() == [(past.transactions,)]
+    labels = archive.labels_in_force(2_000_000_000_000)
+    known = {fraud.card for fraud in past.frauds}
+    assert {
+        card for card, source in zip(labels["card"], labels["source"], strict=True) if source == "cardholder"
+    } <= known

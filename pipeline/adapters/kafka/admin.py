@@ -1,11 +1,15 @@
 """Creating the topics and looking at what the cluster has."""
 
+import asyncio
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
     KafkaConnectionError,
+    NotCoordinatorForGroupError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     for_code,
@@ -16,6 +20,8 @@ from pipeline.core.topics import DEFAULT_PARTITIONS, TOPICS, Topic
 from pipeline.ports import BrokerDown
 from pipeline.settings import Settings
 
+COORDINATOR_TRIES = 60
+COORDINATOR_PAUSE_S = 0.25
 _NOT_ALLOWED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
@@ -64,3 +70,31 @@ async def missing_topics(settings: Settings, wanted: Iterable[Topic]) -> list[st
     finally:
         await admin.close()
     return [name for topic in wanted if (name := settings.topic_prefix + topic.name) not in there]
+
+
+async def group_members(settings: Settings, group: str) -> int:
+    """How many members the consumer group ``group`` (without the installation's prefix) has now. Raises BrokerDown;
+    KafkaError where the group may not be looked at, or nobody coordinates it in time."""
+    admin = AIOKafkaAdminClient(**client_arguments(settings))
+    try:
+        await admin.start()
+        for _ in range(COORDINATOR_TRIES):
+            try:
+                return await _members(admin, settings.topic_prefix + group)
+            except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+                await asyncio.sleep(COORDINATOR_PAUSE_S)  # a cluster that never had a group makes room for them first
+        return await _members(admin, settings.topic_prefix + group)
+    except KafkaConnectionError:
+        raise BrokerDown(await refusal(settings) or unanswered(settings)) from None
+    finally:
+        await admin.close()
+
+
+async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
+    members = 0
+    for response in await admin.describe_consumer_groups([group]):
+        for described in response.to_object()["groups"]:
+            if described["error_code"]:
+                raise for_code(described["error_code"])(f"group {group} could not be looked at")
+            members += len(described["members"])
+    return members

@@ -1,16 +1,16 @@
 """One file through the bank, and its figures."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
 from models.calibrate import PriorCurve
-from pipeline.adapters.transaction_files import TransactionFile
+from pipeline.adapters.transaction_files import LabelledRow, Rejected
 from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Versions
 from pipeline.core.scored import Scored
@@ -53,6 +53,17 @@ class NothingScored(ValueError):
     """No row of a file could be used: a sentence with the first reasons."""
 
 
+class RowFile(Protocol):
+    """Where labelled rows come from: `TransactionFile`, or a bank's own extract. ``rejected`` and ``rejects`` are whole
+    when ``rows`` has come to its end."""
+
+    path: Path
+    rejected: list[Rejected]
+    rejects: int
+
+    def rows(self, chunk: int) -> Iterator[list[LabelledRow]]: ...
+
+
 class Played(NamedTuple):
     """A stream that went through: what was seen of it, from which ``midnight`` its days count (unix seconds)."""
 
@@ -75,7 +86,7 @@ def new_bank(start: Start, watch: Callable[[Scored], None] | None = None) -> Ban
 
 
 def play(
-    file: TransactionFile,
+    file: RowFile,
     bank: Bank,
     options: Options,
     left_out: LeftOut,

@@ -1,0 +1,140 @@
+"""A bank's past: models learned on the way, two policies, all of it archived as the archive role does it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.calibrate import parse_prior
+from models.half_space_trees import Shape
+from models.learning import Learning
+from models.percentile import Percentile
+from models.scorer import Model
+from models.snapshot import Snapshot, seal
+from pipeline.adapters.memory import StoredRecord
+from pipeline.adapters.parquet_reading import ParquetArchive
+from pipeline.adapters.version_files import VersionFiles
+from pipeline.core.columns import SCHEMA
+from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.policy import Policy, parse_policy
+from pipeline.core.poll import Versions
+from pipeline.core.topics import MODEL_KEY, POLICY_KEY
+from pipeline.core.words import parse_words
+from pipeline.lab.explain.recompute import Means
+
+sys.path.append(str(Path(__file__).parents[1] / "archive"))
+from archive_world import CONFIG, MONEY, NOON, Place, Traffic  # its folder has to be on the path first
+
+KEY = b"a key of sixteen bytes or more"
+CURVE = parse_prior((CONFIG / "models" / "prior.toml").read_text(), "prior.toml")
+WORDS = {
+    language: parse_words((CONFIG / "messages" / language / "reasons.toml").read_text(), "reasons.toml")
+    for language in ("en", "zh-CN")
+}
+DEFAULT = (CONFIG / "policies" / "default.toml").read_text()
+KEEN = """
+name = "keen"
+[[threshold]]
+score = 0.001
+actions = { queue = "review" }
+reason = "score_review"
+[[rule]]
+name = "large"
+when = "amount > 4000 and country <> home_country"
+actions = { card = "hold", contact = "verify" }
+reason = "large_amount"
+figures = ["amount"]
+[[rule]]
+name = "often"
+when = "count_1h >= 3"
+actions = { contact = "notify" }
+reason = "many_today"
+figures = ["count_1h"]
+[control_group]
+share = 0.01
+max_amount = 100000
+"""
+
+
+def snapshot(seed: int) -> Snapshot:
+    shape = Shape(trees=12, height=6, window=100, seed=seed)
+    learning = Learning(shape, MODEL_FEATURES)
+    rows = np.random.default_rng(seed).random((100, len(MODEL_FEATURES)))
+    learning.learn(rows)
+    trees = learning.trees()
+    quantiles = np.sort(trees.score(rows))[::10]
+    grid = Percentile(np.linspace(0.0, 100.0, len(quantiles)), quantiles)
+    return Snapshot(shape, LAYOUT, tuple(MODEL_FEATURES), trees, grid, 100, 100, 1, {0: 1}, {0: 1}, NOON)
+
+
+def policy(text: str) -> Policy:
+    return parse_policy(text, "policy.toml", SCHEMA)
+
+
+def control(key: bytes, value: bytes) -> StoredRecord:
+    return StoredRecord(0, 0, 0, key, value)
+
+
+class Past:
+    """``transactions`` decided in many small polls, under versions that change; then archived below ``root``."""
+
+    def __init__(self, root: Path, transactions: int) -> None:
+        self.root = root
+        self.kept = VersionFiles(root)
+        self.models = [Model.day_one(MODEL_FEATURES, LAYOUT, CURVE)]
+        self.controls = []
+        for seed in (1, 2):
+            made = snapshot(seed)
+            self.models.append(Model.trained(made, CURVE))
+            self.controls.append(control(MODEL_KEY, seal(made, KEY)))
+        policies = [policy(DEFAULT), policy(KEEN)]
+        for text, one in zip((DEFAULT, KEEN), policies, strict=True):
+            self.controls.append(control(POLICY_KEY + one.version.encode(), text.encode()))
+        traffic = Traffic()
+        draw = np.random.default_rng(5)
+        self.ids = []
+        for number in range(transactions):
+            self.ids.append(traffic.pay(number % 2, int(draw.integers(3)), **_fields(draw)))
+            traffic.log.timestamp_ms += int(draw.integers(1, 600_000))
+            if number % 17 == 16:
+                under = Versions(policies[number // 170 % 2], self.models[number // 340 % 3], MONEY)
+                traffic.score(number // 17 % 2, under=under)
+        for partition in (0, 1):
+            traffic.score(partition, under=under)
+        self.traffic = traffic
+        place = Place(traffic, root)
+        place.clock.time = traffic.log.timestamp_ms / 1000 + 1
+        place.work(20)
+        self.archive = ParquetArchive(root)
+
+    @property
+    def means(self) -> Means:
+        return Means(self.kept, CURVE, lambda text, name: parse_policy(text, name, SCHEMA), WORDS)
+
+    def row(self, identifier: str) -> dict[str, Any]:
+        found = self.archive.transaction(identifier)
+        assert found is not None
+        return dict(found)
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Every archived row by id, read at once."""
+        days = self.archive.days()
+        relation = self.archive.relation(days[0], days[-1])
+        rows = [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+        return {row["id"]: row for row in rows}
+
+
+def _fields(draw: np.random.Generator) -> dict[str, Any]:
+    return {
+        "amount": int(draw.lognormal(8, 1.5)),
+        "kind": draw.choice(["purchase", "cash", "refund", "verification"], p=[0.7, 0.2, 0.05, 0.05]),
+        "entry_mode": draw.choice(["chip", "ecommerce", "magstripe"]),
+        "country": draw.choice(["CN", "TH", "US"], p=[0.7, 0.2, 0.1]),
+        "response_code": draw.choice(["00", "05", "55"], p=[0.8, 0.1, 0.1]),
+        "mcc": draw.choice(["5411", "6011", "5967"]),
+        "available_credit": int(draw.integers(0, 500_000)),
+        "recurring": bool(draw.integers(2)),
+        "latitude": float(draw.uniform(-60, 60)),
+        "longitude": float(draw.uniform(-170, 170)),
+    }
