@@ -85,8 +85,15 @@ cdef class _Reading:
                     self.step(here + stride + 1, u * v * CROSS_SCALE, slope)
 
 
+cdef _Reading reading_of(model):
+    """Made once for each model: eight arrays cost more to open than one row to learn."""
+    if model.reading is None:
+        model.reading = _Reading(model)
+    return model.reading
+
+
 def log_odds(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares):
-    cdef _Reading reading = _Reading(model)
+    cdef _Reading reading = reading_of(model)
     cdef Py_ssize_t row, n = slots.shape[0]
     out = np.empty(n)
     cdef double[::1] z = out
@@ -97,7 +104,7 @@ def log_odds(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares):
 
 
 def learn(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares, const double[::1] labels, const double[::1] weights):
-    cdef _Reading reading = _Reading(model)
+    cdef _Reading reading = reading_of(model)
     cdef Py_ssize_t row, n = slots.shape[0]
     cdef double side, margin, slope
     out = np.empty(n)

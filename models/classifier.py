@@ -71,9 +71,10 @@ class Classifier:
             return np.zeros(len(matrix))
         return probability(log_odds(self._habits, *self._bins.encode(matrix)))
 
-    def learn(self, matrix: Floats, labels: Floats, weights: Floats | None = None) -> None:
+    def learn(self, matrix: Floats, labels: Floats, weights: Floats | None = None) -> Floats:
         """Learn rows in the order their labels became known: ``labels`` float64[n], 0 or 1; ``weights`` float64[n],
-        1 without. Learning in parts is learning at once."""
+        1 without. Learning in parts is learning at once. Returns the probability that each row, float64[n], had just
+        before it was learned; all calibrated as they were before the first."""
         weights = np.ones(len(matrix)) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
         labels = np.ascontiguousarray(labels, dtype=np.float64)
         matrix = self._checked(matrix)
@@ -82,14 +83,17 @@ class Classifier:
         if not ((labels == 0.0) | (labels == 1.0)).all() or not np.isfinite(weights).all():
             raise ValueError("labels are 0 or 1, weights are numbers")
         if self._bins is None and not self._settle():
-            return
+            return self.calibration.of(np.full(len(matrix), INTERCEPT))
         assert self._bins is not None
         encoded = self._bins.encode(matrix)
         learn(self._habits, *encoded, labels, weights)
-        self.calibration.learn(learn(self._whole, *encoded, labels, weights), labels, weights)
+        before = learn(self._whole, *encoded, labels, weights)
+        said = self.calibration.of(before)
+        self.calibration.learn(before, labels, weights)
         counted = np.sign(weights)
         self.learned = max(self.learned + int(counted.sum()), 0)
         self.frauds = max(self.frauds + int((labels * counted).sum()), 0)
+        return said
 
     def unlearn(self, matrix: Floats, labels: Floats, weights: Floats | None = None) -> None:
         """Take back labels that were wrong: one step against the gradient they would have now, River's ``learn_one``

@@ -35,9 +35,9 @@ class LabelledModel(Protocol):
     def explained(self, matrix: Floats) -> Floats:
         """The same by those columns alone that do not come from labels."""
 
-    def learn(self, matrix: Floats, labels: Floats, weights: Floats, /) -> None:
+    def learn(self, matrix: Floats, labels: Floats, weights: Floats, /) -> Floats:
         """Learn the rows in their order. ``labels`` float64[n], 1 fraud, 0 genuine; ``weights`` float64[n]: for how many
-        rows each stands."""
+        rows each stands. Returns what `scores` would have said of each before it was learned, float64[n]."""
 
     def unlearn(self, matrix: Floats, labels: Floats, weights: Floats, /) -> None:
         """Take back what `learn` was told with these arguments: one step of the opposite sign, as it would be made

@@ -99,11 +99,13 @@ def _ints(values: Sequence[int]) -> Ints:
 
 @dataclass(slots=True, eq=False)
 class Logistic:
-    """``weights`` and ``squares`` (sums of squared gradients) float64[count], both changed by learning."""
+    """``weights`` and ``squares`` (sums of squared gradients) float64[count], both changed by learning, never replaced:
+    ``reading`` is how the compiled form reads them."""
 
     terms: Terms
     weights: Floats
     squares: Floats
+    reading: object = None
 
     @classmethod
     def new(cls, terms: Terms) -> "Logistic":

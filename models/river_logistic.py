@@ -70,14 +70,21 @@ class Logistic:
         state = np.array([river.intercept, river.optimizer.n_iterations, derived], dtype=np.float64)
         return {**columns, "weights": self._weights.copy(), "state": state}
 
-    def learn(self, matrix: Floats, labels: Floats, weights: Floats) -> None:
+    def learn(self, matrix: Floats, labels: Floats, weights: Floats) -> Floats:
         fraud = labels > 0.5
+        said = np.empty(len(matrix))
         balanced = np.where(fraud, weights * BALANCE, weights).tolist()
         learn_one, names = self._river.learn_one, self._names
-        for row, is_fraud, times in zip(self._unit(matrix).tolist(), fraud.tolist(), balanced, strict=True):
-            learn_one(dict(zip(names, row, strict=True)), is_fraud, w=times)
+        odds_of = self._river._raw_dot_one
+        for place, (row, is_fraud, times) in enumerate(
+            zip(self._unit(matrix).tolist(), fraud.tolist(), balanced, strict=True)
+        ):
+            features = dict(zip(names, row, strict=True))
+            said[place] = 1.0 / (1.0 + math.exp(_CORRECTION - float(odds_of(features))))
+            learn_one(features, is_fraud, w=times)
         learned = self._river.weights
         self._weights = np.array([learned.get(name, 0.0) for name in names])
+        return said
 
     def score_one(self, row: Floats) -> float:
         """River's own probability for one row, before the correction: what `scores` is held against."""

@@ -53,6 +53,7 @@ class EntityLedger:
         told = {part.number: part for part in parts}
         self._parts = [_Part(told.get(number)) for number in range(BUCKETS)]
         self._changed = set(told)  # to be told anew, under this learner's epoch
+        self._touched: set[tuple[int, int]] = set()
 
     def __len__(self) -> int:
         return sum(len(rows) for part in self._parts for rows in part.rows)
@@ -82,8 +83,10 @@ class EntityLedger:
             rows = part.rows[kind]
             rows[entity] = observe(rows.pop(entity, EMPTY), at, fraud, explained)  # the newest last
             if sum(map(len, part.rows)) > MAX_ROWS:
-                longest = max(part.rows, key=len)
-                del longest[next(iter(longest))]
+                fullest = max(range(len(KINDS)), key=lambda number: len(part.rows[number]))
+                oldest = next(iter(part.rows[fullest]))
+                del part.rows[fullest][oldest]
+                self._touched.add((fullest, oldest))
 
     def withdraw(
         self, transaction: int, entities: Entities, at: float, fraud: bool, explained: float, cause: Cause
@@ -102,15 +105,25 @@ class EntityLedger:
             part = self._parts[entity % BUCKETS]
             if entity and not part.knows(cause):
                 self._changed.add(entity % BUCKETS)
+                self._touched.add((kind, entity))
                 yield kind, entity, part
 
     def changed(self, epoch: int, scored: Mapping[int, int], labels: Mapping[int, int]) -> Iterator[Bucket]:
         """The parts that were changed since they were asked for last, to be told now. ``scored``, ``labels``: partition →
         offset of the next record to be learned."""
         numbers, self._changed = sorted(self._changed), set()
+        self._touched.clear()
         for number in numbers:
             self._parts[number].sequence += 1
             yield self._told(number, epoch, scored, labels)
+
+    def changed_rows(self) -> Iterator[tuple[int, int, bytes | None]]:
+        """The same by entity: number of its kind, digest, row (None: gone), for a table in the same process. Ask for one
+        of both."""
+        touched, self._touched = sorted(self._touched), set()
+        self._changed.clear()
+        for kind, entity in touched:
+            yield kind, entity, self._parts[entity % BUCKETS].rows[kind].get(entity)
 
     def filled(self, epoch: int, scored: Mapping[int, int], labels: Mapping[int, int]) -> Iterator[Bucket]:
         """All other parts that say something."""

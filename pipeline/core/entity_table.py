@@ -128,6 +128,9 @@ class _Known:
         self._free = list(range(63, 0, -1))
 
     def put(self, entity: int, standing_of: Standing) -> None:
+        if entity in self.lines:
+            self.standings[self.lines[entity]] = standing_of
+            return
         if not self._free:
             size = len(self.standings)
             self.standings = np.concatenate([self.standings, np.full((size, STANDING), np.nan)])
@@ -173,6 +176,14 @@ class EntityTable:
         self._places[bucket.number] = tuple(
             [entity for entity in rows if has_fraud(rows[entity])] for rows in bucket.rows
         )
+
+    def put(self, kind: int, entity: int, row: bytes | None) -> None:
+        """One entity's row, None: it is gone. For a table beside its learner, which is told nothing by parts."""
+        known = self._known[kind]
+        if row is not None and has_fraud(row):
+            known.put(entity, standing(row))
+        elif entity in known.lines:
+            known.remove(entity)
 
     def features(self, keys: EntityKeys) -> Floats:
         """float64[n, columns as `ENTITY_FEATURES`] of the transactions of ``keys``. A row's values do not depend on the

@@ -63,6 +63,30 @@ def test_a_transaction_sees_what_is_known_of_its_terminal_its_merchant_and_its_c
     assert np.isnan(found[3:]).all(), "a terminal is no merchant of the same name"
 
 
+def test_a_table_told_row_by_row_is_the_table_told_by_parts() -> None:
+    by_parts, by_rows = EntityTable(), EntityTable()
+    one, other = EntityLedger(), EntityLedger()
+    dice = np.random.default_rng(5)
+    known: list[tuple[int, tuple[int, int, int], float, bool]] = []
+    for number in range(300):
+        entities = tuple(int(entity) for entity in dice.integers(1, 40, 3))
+        said = (number, entities, number * DAY / 10, bool(dice.random() < 0.3))
+        back = known.pop(int(dice.integers(len(known)))) if known and dice.random() < 0.3 else None
+        for ledger in (one, other):
+            ledger.observe(*said, 0.25, NO_RECORD)
+            if back is not None:
+                ledger.withdraw(*back, 0.25, NO_RECORD)
+        known.append(said)
+        if number % 7 == 0:
+            for part in told(one):
+                by_parts.take(part)
+            for change in other.changed_rows():
+                by_rows.put(*change)
+            looks = keys(*((n, n, n) for n in range(1, 40)), at=40 * DAY)
+            assert by_parts.features(looks).tobytes() == by_rows.features(looks).tobytes()
+    assert len(by_rows) == len(by_parts) > 50
+
+
 def test_a_row_alone_sees_what_it_sees_among_others() -> None:
     table = table_of(*told(marked(3)))
     many = [(TILL, SHOP, CARD), (0, 0, 0), (TILL, 5, 7), (3, SHOP, 1)] * 5

@@ -139,6 +139,15 @@ def test_a_dump_scores_and_learns_as_the_classifier_would(rows: int) -> None:
             assert again.dump()[name].tolist() == array.tolist(), name
 
 
+def test_learning_tells_what_was_said_of_each_row_before() -> None:
+    classifier, (x, y) = taught(), stream(11, 40)
+    for row in range(len(x)):
+        was = classifier.scores(x[row : row + 1])
+        assert classifier.learn(x[row : row + 1], y[row : row + 1]).tolist() == was.tolist()
+    fresh = Classifier(COLUMNS)
+    assert fresh.learn(x, y).tolist() == fresh.scores(x).tolist()  # not settled: nothing was learned
+
+
 def test_a_dump_is_not_moved_by_learning_on() -> None:
     classifier = taught()
     state = classifier.dump()

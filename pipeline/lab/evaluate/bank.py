@@ -119,8 +119,8 @@ class Bank:
                     time=rfc3339(known.at),
                 )
             )
-        for bucket in self._course.table_changes(epoch=0):
-            self._entities.take(bucket)
+        for kind, entity, row in self._course.entity_changes():
+            self._entities.put(kind, entity, row)
         self.labelled += len(labels)
 
     def tick(self, at: float) -> None:

@@ -142,6 +142,11 @@ class Course:
             self._metrics.table_entities.set(len(self.labelled.ledger))
             yield from self.labelled.ledger.changed(epoch, self.reading, self.labelled.reading)
 
+    def entity_changes(self) -> Iterator[tuple[int, int, bytes | None]]:
+        """The same by entity, for a table in this process: number of its kind, digest, row (None: gone)."""
+        if self.labelled is not None:
+            yield from self.labelled.ledger.changed_rows()
+
     def table(self, epoch: int) -> Iterator[Bucket]:
         """All other parts that say something."""
         if self.labelled is not None:

@@ -144,8 +144,9 @@ class LabelledLearning:
             self.classifier.unlearn(row.matrix, np.array([float(before == FRAUD)]), self._weight(row, before, sure))
             self._metrics.unlearned.inc()
         if what != UNKNOWN:
-            self._judge(row, what)
-            self.classifier.learn(row.matrix, np.array([float(what == FRAUD)]), self._weight(row, what, confidence))
+            weight = self._weight(row, what, confidence)
+            said = self.classifier.learn(row.matrix, np.array([float(what == FRAUD)]), weight)
+            self._judge(row, what, float(said[0]))
             self._metrics.labelled.labels(_AS[what]).inc()
         row.learned = what, confidence
 
@@ -168,9 +169,8 @@ class LabelledLearning:
         times = self._plan.unlabelled_weight if what == UNLABELLED else confidence
         return np.array([row.weight * times])
 
-    def _judge(self, row: Waited, what: int) -> None:
-        """Before it is learned: what would have been said of it?"""
-        said = float(self.classifier.scores(row.matrix)[0])
+    def _judge(self, row: Waited, what: int, said: float) -> None:
+        """``said``: the classifier's probability before it learned the row."""
         prior = float(self._plan.prior(np.array([row.percentile]))[0])
         self.progress = self.progress.after(what == FRAUD, row.percentile, row.weight, said, prior)
         self._metrics.losses(self.progress)
