@@ -86,6 +86,26 @@ class CaseFile:
         came_ms = self.heard_ms(said) or said.given_ms
         return any(one.contact != said.contact and 0 <= came_ms - one.at_ms < DAY_MS for one in texts)
 
+    def crossed_ms(self, one: Handled) -> Sequence[int]:
+        """When texts written to another question at the same number were taken for this one, which was over then: a NO is
+        the newest question's, whichever it was meant for."""
+        return [
+            said.heard_ms
+            for said in self._written[one.to]
+            if said.contact != one.contact
+            and said.heard_ms is not None
+            and said.heard_ms in self.heard[one.contact, one.number, said.word]
+        ]
+
+    @cached_property
+    def _written(self) -> Mapping[str, Sequence[Said]]:
+        """What was said by text, by number."""
+        found: dict[str, list[Said]] = defaultdict(list)
+        for said in self.evidence.said:
+            if said.channel == "sms":
+                found[said.number].append(said)
+        return found
+
     @cached_property
     def _texts(self) -> Mapping[str, Sequence[Handled]]:
         """The questions by text, by number."""

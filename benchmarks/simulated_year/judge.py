@@ -48,6 +48,7 @@ def two_questions(file: CaseFile) -> Iterator[Violation]:
 def _until_ms(file: CaseFile, one: Handled) -> int:
     """When a question was over: answered in whatever way, the call ended, the time for a text's answer ended."""
     answered = [heard for said in file.said[one.contact] if (heard := file.heard_ms(said)) is not None]
+    answered += file.crossed_ms(one)
     ends = [at_ms for at_ms in answered if at_ms >= one.at_ms]
     over = ("failed",) if one.channel == "voice" else ("failed", "undelivered", "lost")  # lost: nobody can say
     ends += [

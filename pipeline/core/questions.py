@@ -19,7 +19,7 @@ TOLD = 4
 """Texts remembered that asked nothing, the newest."""
 HEARD = 8
 """Messages remembered, the newest."""
-CROSSING_MS = 30_000
+CROSSING_MS = 60_000
 """A text that comes so soon after a question was perhaps written before it: to an earlier one."""
 ANSWERED_LATE_MS = 600_000
 """Who writes to a question that has ended does so within so long after it was asked."""

@@ -315,12 +315,14 @@ def test_a_yes_is_to_what_was_asked_last_though_that_was_answered_otherwise(tmp_
     assert [(value["command"], value["card"]) for value in commands] == [
         ("hold", CARD), ("hold", SECOND_CARD), ("release", SECOND_CARD),
     ]  # fmt: skip
-    earlier = played(tmp_path / "earlier", "alert, app yes, other, wait 30, reply yes")
-    assert earlier.world.log.commands() == ["hold", "release", "hold", "release"]
+    soon = played(tmp_path / "soon", "alert, app yes, other, wait 34, reply yes")
+    assert soon.world.log.commands() == ["hold", "release", "hold"], "perhaps written to the first one"
+    later = played(tmp_path / "later", "alert, app yes, other, wait 60, reply yes")
+    assert later.world.log.commands() == ["hold", "release", "hold", "release"]
 
 
 def test_a_yes_is_not_to_a_question_that_was_never_sent(tmp_path: Path) -> None:
-    cascade = played(tmp_path, "alert, app yes, texts rejects, other, wait 30, reply yes")
+    cascade = played(tmp_path, "alert, app yes, texts rejects, other, wait 60, reply yes")
     assert cascade.world.log.commands() == ["hold", "release", "hold"]
 
 
