@@ -66,7 +66,7 @@ def encode_poll(
     for code, number in zip(*np.unique(verdicts.outcome, return_counts=True), strict=True):
         result.outcomes[Outcome(int(code)).name] = int(number)
     result.rule_hits = verdicts.rule_hits
-    for index in verdicts.alerted.tolist():
+    for index in verdicts.alerted.tolist() if versions.policy.control_group is not None else ():
         withheld = verdicts.withheld(index)
         if withheld is not None:
             result.withheld[withheld.name] = result.withheld.get(withheld.name, 0) + 1

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.adapters.memory import StoredRecord
 from pipeline.core.archive_columns import ArchiveRow, ArrivedLabel, Told, label_columns, scored_columns
 from pipeline.core.archive_files import Piece, day_of
 from pipeline.core.poll import Part, Versions
@@ -27,15 +28,6 @@ from pipeline.ports_archive import Shelf
 
 ANSWER_S = 300.0
 """From a payment until its holder, asked, has answered."""
-
-
-class StoredRecord(NamedTuple):
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Fraud(NamedTuple):

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.lab.evaluate.charts import Chart, by_delay, calibration, cards_by_day, detected, precision_recall
 from pipeline.lab.evaluate.results import Evaluation, FileResult
-from pipeline.lab.evaluate.table import number, percent, shown, spread_words, stream_line
+from pipeline.lab.evaluate.table import alert_cells, kind_cells, shown, spread_words, stream_line
 from pipeline.lab.evaluate.words import FIGURES, Figure, Language, figure_name, texts
 
 HEADLINES = ("average_precision", "card_precision", "accounts_10", "savable_10", "ece_above", "roc_auc")
@@ -124,22 +124,8 @@ def _section(file: FileResult, evaluation: Evaluation, language: Language) -> Se
                 if figure.name in file.over_folds
             ),
         ],
-        kinds=[
-            Line(
-                name,
-                [
-                    f"{kind.transactions:,}",
-                    f"{kind.cards:,}",
-                    number(kind.average_precision),
-                    percent(kind.detected_at_10),
-                ],
-            )
-            for name, kind in last.kinds.items()
-        ],
-        alerts=[
-            Line(f"{each.threshold:g}", [f"{each.per_10000:.1f}", percent(each.precision), percent(each.recall)])
-            for each in last.alerts
-        ],
+        kinds=[Line(name, kind_cells(kind)) for name, kind in last.kinds.items()],
+        alerts=[Line(f"{each.threshold:g}", alert_cells(each)) for each in last.alerts],
         outcomes=[Line(name, [f"{n:,.1f}"]) for name, n in last.outcomes_per_10000.items()],
     )
 

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from pipeline.lab.evaluate.measures import Alerts, Kind
 from pipeline.lab.evaluate.results import Evaluation, FileResult, Spread
 from pipeline.lab.evaluate.words import FIGURES, Figure, Language, figure_name, texts
 
@@ -49,22 +50,10 @@ def _file(file: FileResult, evaluation: Evaluation, language: Language) -> Itera
     last = file.folds[-1]
     if last.kinds:
         head = [say["kinds_title"], say["transactions"], say["cards"], "AP", say["detected_at_10"]]
-        kinds = [
-            [
-                name,
-                f"{kind.transactions:,}",
-                f"{kind.cards:,}",
-                number(kind.average_precision),
-                percent(kind.detected_at_10),
-            ]
-            for name, kind in last.kinds.items()
-        ]
+        kinds = [[name, *kind_cells(kind)] for name, kind in last.kinds.items()]
         yield from _aligned([head, *kinds])
     head = [say["threshold"], say["per_10000"], say["precision"], say["recall"]]
-    alerts = [
-        [f"{each.threshold:g}", f"{each.per_10000:.1f}", percent(each.precision), percent(each.recall)]
-        for each in last.alerts
-    ]
+    alerts = [[f"{each.threshold:g}", *alert_cells(each)] for each in last.alerts]
     yield from _aligned([head, *alerts])
 
 
@@ -123,6 +112,21 @@ def shown(value: float | None, figure: Figure) -> str:
 def spread_words(spread: Spread, figure: Figure) -> tuple[str, str]:
     """Mean and deviation."""
     return shown(spread.mean, figure), "" if spread.sd is None else f"± {shown(spread.sd, figure)}"
+
+
+def kind_cells(kind: Kind) -> list[str]:
+    """What is told of one kind of fraud, behind its name."""
+    return [
+        f"{kind.transactions:,}",
+        f"{kind.cards:,}",
+        number(kind.average_precision),
+        percent(kind.detected_at_10),
+    ]
+
+
+def alert_cells(alerts: Alerts) -> list[str]:
+    """What is told of one threshold, behind it."""
+    return [f"{alerts.per_10000:.1f}", percent(alerts.precision), percent(alerts.recall)]
 
 
 def number(value: float | None) -> str:
