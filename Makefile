@@ -29,7 +29,7 @@ demo: $(READY) ## start everything on this machine; the desk is at http://127.0.
 	@$(BIN)/cardwatch demo
 
 test: $(READY) ## the tests that need no server of yours
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: $(READY) ## style and mistakes (ruff)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,15 @@ def place_of(card: bytes) -> int:
     return partition_of(card, PARTITIONS)
 
 
+@cache
+def _cards_of(partition: int) -> list[str]:
+    cards = (f"tok_t_{attempt:08}" for attempt in range(10_000))
+    return [card for card in cards if place_of(card.encode()) == partition]
+
+
 def card_in(partition: int, number: int = 0) -> str:
     """The ``number``-th card that belongs to ``partition``."""
-    cards = (f"tok_t_{attempt:08}" for attempt in range(10_000))
-    mine = [card for card in cards if place_of(card.encode()) == partition]
-    return mine[number]
+    return _cards_of(partition)[number]
 
 
 def transaction(id_: str, card: str, at: float = NOW, **changes: Any) -> dict[str, Any]:
