@@ -39,6 +39,7 @@ _money = click.FloatRange(0)
     type=_share,
     help="Share of a loss that asking prevents.",
 )
+@click.option("--watch", metavar="LIST", help="Put the exposed cards worth watching into config/lists/LIST.toml.")
 @click.option("--language", default="en", show_default=True, type=click.Choice(["en", "zh"]))
 @click.option("--json", "as_json", is_flag=True, help="For programs; money in minor units.")
 def compromise(
@@ -49,12 +50,15 @@ def compromise(
     call_cost: float,
     asked: float,
     prevented: float,
+    watch: str | None,
     language: str,
     as_json: bool,
 ) -> None:
     """Places at which more of the cards that went bad had paid before than chance brings there, the cards exposed there,
-    and what it costs and saves to watch or reissue them. It reads the archive and changes nothing."""
-    from pipeline.app.compromise import NoArchive, compromise_report
+    and what it costs and saves to watch or reissue them. Without --watch it changes nothing. With it, the cards of whose
+    expected loss watching saves more than it costs join a list that rules ask with in_list(card, 'LIST'), each until
+    its exposure is sixty days old."""
+    from pipeline.app.compromise import NoArchive, compromise_report, write_watch_list
     from pipeline.lab.compromise import report
 
     costs = Costs(reissue_cost * 100, call_cost * 100, asked, prevented)
@@ -62,6 +66,9 @@ def compromise(
         found = compromise_report(archive, days, least, costs)
     except NoArchive as missing:
         raise click.ClickException(str(missing)) from None
+    if watch is not None:
+        path, cards = write_watch_list(found, watch, costs)
+        click.echo(f"{path}: {cards} cards to watch", err=True)
     if as_json:
         click.echo(json.dumps(report.as_json(found), ensure_ascii=False))
         return

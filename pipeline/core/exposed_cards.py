@@ -7,7 +7,6 @@ being used.
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,16 +16,6 @@ from pipeline.core.point_of_compromise import Suspected
 
 EXPIRES_DAYS = 60
 """An exposure is news for so long after its place was last seen to leak: stolen cards are sold and used for weeks."""
-_EPOCH = date(1970, 1, 1).toordinal()
-
-
-class Exposure(NamedTuple):
-    """That ``card`` was exposed, for whoever scores it: ``risk`` that it goes bad, 0 to 1, until the end of the day
-    ``until``."""
-
-    card: str
-    risk: float
-    until: date
 
 
 @dataclass(frozen=True)
@@ -57,14 +46,15 @@ class ExposedCards:
     loss: NDArray[np.float64]
     rate: float
 
-    def exposures(self, place: Suspected, least_risk: float = 0.0) -> list[Exposure]:
-        """What to tell the scorers: cards of ``least_risk`` and more."""
-        until = date.fromordinal(_EPOCH + place.exposed.last) + timedelta(days=EXPIRES_DAYS)
-        return [
-            Exposure(card, risk, until)
-            for card, risk in zip(self.card.tolist(), self.risk.tolist(), strict=True)
-            if risk >= least_risk
-        ]
+    def worth_watching(self, costs: Costs) -> list[str]:
+        """Cards of whose expected loss watching saves more than it costs."""
+        found: list[str] = self.card[self.loss * costs.prevented > costs.asked * costs.call].tolist()
+        return found
+
+
+def watched_until(place: Suspected) -> float:
+    """When the exposure at ``place`` is no news any more; unix seconds."""
+    return (place.exposed.last + 1 + EXPIRES_DAYS) * 86_400.0
 
 
 class Worth(NamedTuple):

@@ -8,8 +8,9 @@ token; a clear card number is refused wherever it stands. A file that is wrong i
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b, sha256
+from json import dumps
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -164,6 +165,15 @@ def parse_list(name: str, text: str, filename: str) -> BankList:
                       file.key(value, file.header("entries")))  # fmt: skip
     described = repr((column, sorted(until.items())))
     return BankList(name, column, until, blake2b(described.encode(), digest_size=16).hexdigest())
+
+
+def list_text(column: str, until: Mapping[str, float]) -> str:
+    """The file of a list of ``column``: what `parse_list` reads as these entries, values as `listed_as` gives them."""
+    lines = [f'column = "{column}"', "", "[entries]"]
+    for value, end in sorted(until.items()):
+        word = f'"{ALWAYS}"' if end == math.inf else datetime.fromtimestamp(end, UTC).isoformat().replace("+00:00", "Z")
+        lines.append(f"{dumps(value)} = {word}")
+    return "\n".join(lines) + "\n"
 
 
 def _wrong_value(value: str, column: str) -> str | None:

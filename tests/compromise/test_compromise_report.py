@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from models.calibrate import parse_prior
 from models.scorer import Model
+from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.parquet_visits import ParquetVisits
 from pipeline.adapters.parquet_writing import ParquetShelf
@@ -21,6 +23,7 @@ from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
 from pipeline.core.exposed_cards import Costs
 from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.lists import list_text, listed_as, parse_list
 from pipeline.core.point_of_compromise import Window
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Versions
@@ -171,6 +174,41 @@ def test_the_command_tells_it(root: Path, tmp_path: Path) -> None:
     missing = CliRunner().invoke(main, ["compromise", "--archive", str(tmp_path)])
     assert missing.exit_code == 1
     assert "no archive here" in missing.output
+
+
+def test_cards_worth_watching_join_a_list(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARDWATCH_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setattr(SystemClock, "now", lambda self: float((FIRST + 70) * DAY_S))
+    path = tmp_path / "lists" / "exposed.toml"
+    path.parent.mkdir()
+    over, later = listed_as("tok_over", "card"), listed_as("tok_later", "card")
+    path.write_text(
+        list_text(
+            "card", {over: (FIRST + 69.0) * DAY_S, later: inf, listed_as("tok_c00000020", "card"): FIRST + 71.0 * DAY_S}
+        )
+    )
+    command = ["compromise", "--archive", str(root), "--watch", "exposed"]
+    for _ in range(2):  # the second time finds what the first wrote
+        told = CliRunner().invoke(main, command, catch_exceptions=False)
+        assert "16 cards to watch" in told.stderr
+        listed = parse_list("exposed", path.read_text(), "exposed.toml")
+        exposed = {listed_as(f"tok_c{card:08}", "card") for card in EXPOSED if card not in STOLEN}
+        assert set(listed.until) == {*exposed, later}
+        ends = {listed.until[card] for card in exposed}
+        assert ends == {(FIRST + 27 + 61) * DAY_S}, "the place leaked until day 26, and a day beyond that is likely"
+        assert listed.until[later] == inf
+    assert CliRunner().invoke(main, [*command, "--call-cost", "90000"]).stderr.endswith("16 cards to watch\n")
+
+
+def test_a_list_of_something_else_is_left_alone(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARDWATCH_CONFIG_DIR", str(tmp_path))
+    path = tmp_path / "lists" / "hot.toml"
+    path.parent.mkdir()
+    path.write_text(list_text("merchant", {"m1": inf}))
+    before = path.read_text()
+    told = CliRunner().invoke(main, ["compromise", "--archive", str(root), "--watch", "hot"])
+    assert (told.exit_code, path.read_text()) == (2, before)
+    assert "this list is of merchant" in told.stderr
 
 
 def test_what_watching_saves_is_measured(visits: ParquetVisits) -> None:

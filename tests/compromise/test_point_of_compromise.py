@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.exposed_cards import Costs, exposed_cards, worth
+from pipeline.core.exposed_cards import Costs, exposed_cards, watched_until, worth
 from pipeline.core.point_of_compromise import Looked, Window, poisson_tail, suspected, windows_of
 
 DAYS = Window(100, 159)
@@ -174,7 +174,10 @@ def test_exposed_cards_are_ranked_by_visits_then_by_how_lately() -> None:
     assert found.risk == pytest.approx([0.19, 0.19, 0.1])
     assert found.loss == pytest.approx([1_900, 1_900, 1_000])
     assert found.rate == pytest.approx(0.15)
-    assert [each.card for each in found.exposures(place, 0.15)] == ["twice, later", "twice"]
+    # asking costs 0.2 · 200 = 40 a card and prevents half of 1,900 or 1,000; at ten times the price only the first two pay
+    assert found.worth_watching(Costs()) == ["twice, later", "twice", "once"]
+    assert found.worth_watching(Costs(call=3_000)) == ["twice, later", "twice"]
+    assert watched_until(place) == (place.exposed.last + 61) * 86_400
 
 
 def test_what_watching_and_reissuing_save_and_cost() -> None:
