@@ -48,10 +48,13 @@ class Calibration:
         """Probability of fraud for log-odds ``z``, float64[n]."""
         return probability(self.intercept + self.slope * z)
 
-    def learn(self, z: Floats, labels: Floats, weights: Floats) -> None:
-        """Learn rows whose log-odds were ``z`` before the model learned them; ``weights`` below 0 are passed over."""
+    def learn(self, z: Floats, labels: Floats, weights: Floats) -> Floats:
+        """Learn rows whose log-odds were ``z`` before the model learned them; ``weights`` below 0 are passed over. Returns
+        what `of` would have said of each row before it was learned here, float64[n]."""
         a, b, aa, ab, bb = self.intercept, self.slope, self.aa, self.ab, self.bb
+        lines = []
         for x, label, weight in zip(z.tolist(), labels.tolist(), weights.tolist(), strict=True):
+            lines.append((a, b))
             if weight <= 0.0:
                 continue
             x = min(max(x, -REACH), REACH)
@@ -62,3 +65,5 @@ class Calibration:
             a -= scale * (bb - ab * x)
             b = min(max(b - scale * (aa * x - ab), 0.2), 5.0)
         self.intercept, self.slope, self.aa, self.ab, self.bb = a, b, aa, ab, bb
+        intercepts, slopes = np.array(lines).reshape(-1, 2).T
+        return probability(intercepts + slopes * z)

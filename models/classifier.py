@@ -14,6 +14,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.before import Before
 from models.binning import MAX_KNOTS, Bins, Column, Sample
 from models.calibration_online import Calibration, probability
 from models.logistic import Logistic, Terms, learn, log_odds, shares_of_log_odds
@@ -72,10 +73,14 @@ class Classifier:
         return probability(log_odds(self._habits, *self._bins.encode(matrix)))
 
     def learn(self, matrix: Floats, labels: Floats, weights: Floats | None = None) -> Floats:
-        """Learn rows in the order their labels became known: ``labels`` float64[n], 0 or 1; ``weights`` float64[n],
-        1 without. Learning in parts is learning at once. Returns the probability that each row, float64[n], had just
-        before it was learned; all calibrated as they were before the first."""
-        weights = np.ones(len(matrix)) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        """As `teach`; ``weights`` 1 without. Returns what was said of each row, float64[n]."""
+        return self.teach(matrix, labels, np.ones(len(matrix)) if weights is None else weights).said
+
+    def teach(self, matrix: Floats, labels: Floats, weights: Floats) -> Before:
+        """Learn rows in the order their labels became known: ``labels`` float64[n], 0 or 1; ``weights`` float64[n], below
+        0 to take back. Learning in parts is learning at once, to the bit, and so is what comes back: of each row what
+        was said just before it was learned."""
+        weights = np.ascontiguousarray(weights, dtype=np.float64)
         labels = np.ascontiguousarray(labels, dtype=np.float64)
         matrix = self._checked(matrix)
         if not len(matrix) == len(labels) == len(weights):
@@ -83,17 +88,16 @@ class Classifier:
         if not ((labels == 0.0) | (labels == 1.0)).all() or not np.isfinite(weights).all():
             raise ValueError("labels are 0 or 1, weights are numbers")
         if self._bins is None and not self._settle():
-            return self.calibration.of(np.full(len(matrix), INTERCEPT))
+            return Before(self.calibration.of(np.full(len(matrix), INTERCEPT)), np.zeros(len(matrix)))
         assert self._bins is not None
         encoded = self._bins.encode(matrix)
-        learn(self._habits, *encoded, labels, weights)
+        explained = probability(learn(self._habits, *encoded, labels, weights))
         before = learn(self._whole, *encoded, labels, weights)
-        said = self.calibration.of(before)
-        self.calibration.learn(before, labels, weights)
+        said = self.calibration.learn(before, labels, weights)
         counted = np.sign(weights)
         self.learned = max(self.learned + int(counted.sum()), 0)
         self.frauds = max(self.frauds + int((labels * counted).sum()), 0)
-        return said
+        return Before(said, explained)
 
     def unlearn(self, matrix: Floats, labels: Floats, weights: Floats | None = None) -> None:
         """Take back labels that were wrong: one step against the gradient they would have now, River's ``learn_one``

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import river_logistic
+from models.before import Before
 from models.classifier import KIND, Classifier
 
 Floats = NDArray[np.float64]
@@ -35,13 +36,10 @@ class LabelledModel(Protocol):
     def explained(self, matrix: Floats) -> Floats:
         """The same by those columns alone that do not come from labels."""
 
-    def learn(self, matrix: Floats, labels: Floats, weights: Floats, /) -> Floats:
+    def teach(self, matrix: Floats, labels: Floats, weights: Floats, /) -> Before:
         """Learn the rows in their order. ``labels`` float64[n], 1 fraud, 0 genuine; ``weights`` float64[n]: for how many
-        rows each stands. Returns what `scores` would have said of each before it was learned, float64[n]."""
-
-    def unlearn(self, matrix: Floats, labels: Floats, weights: Floats, /) -> None:
-        """Take back what `learn` was told with these arguments: one step of the opposite sign, as it would be made
-        now."""
+        rows each stands, below 0 to take back what it was told before: one step of the opposite sign, as it would be made
+        now. To the bit what comes of teaching row after row."""
 
     def contributions(self, matrix: Floats) -> Mapping[str, Floats]:
         """What each group of columns adds to the log odds of each row, float64[n]."""

@@ -6,6 +6,7 @@ genuine means rows that nobody looked at, too: one that knows only what was call
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 LEAST_FRAUDS = 50
@@ -14,6 +15,7 @@ ORDINARY_BELOW = 95.0
 """A row with a lower percentile was looked at by nobody: its label came with time, not because of its score."""
 MEMORY = 5_000.0
 """Rows over which the recent loss is taken: an older one counts e-fold less each time so many have come."""
+_KEEP = math.exp(-1.0 / MEMORY)
 _CERTAIN = 1e-6
 
 
@@ -28,18 +30,25 @@ class Progress(NamedTuple):
     prior_loss: float = 0.0
     weight: float = 0.0
 
-    def after(self, fraud: bool, percentile: float, weight: float, said: float, prior: float) -> "Progress":
-        """One more row, which stands for ``weight``; ``said`` the classifier's probability before it learned the row,
-        ``prior`` the curve's."""
-        keep = math.exp(-1.0 / MEMORY)
-        return Progress(
-            self.frauds + fraud,
-            self.genuine + (not fraud),
-            self.ordinary + (not fraud and percentile < ORDINARY_BELOW),
-            self.loss * keep + weight * _log_loss(said, fraud),
-            self.prior_loss * keep + weight * _log_loss(prior, fraud),
-            self.weight * keep + weight,
-        )
+    def after_all(
+        self,
+        frauds: Sequence[bool],
+        percentiles: Sequence[float],
+        weights: Sequence[float],
+        said: Sequence[float],
+        prior: Sequence[float],
+    ) -> "Progress":
+        """More rows, one after the other: each stands for its weight; ``said`` the classifier's probability before it
+        learned the row, ``prior`` the curve's."""
+        fraud_rows, genuine, ordinary, loss, prior_loss, weight = self
+        for fraud, percentile, times, told, curve in zip(frauds, percentiles, weights, said, prior, strict=True):
+            fraud_rows += fraud
+            genuine += not fraud
+            ordinary += not fraud and percentile < ORDINARY_BELOW
+            loss = loss * _KEEP + times * _log_loss(told, fraud)
+            prior_loss = prior_loss * _KEEP + times * _log_loss(curve, fraud)
+            weight = weight * _KEEP + times
+        return Progress(fraud_rows, genuine, ordinary, loss, prior_loss, weight)
 
     @property
     def qualified(self) -> bool:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from river import linear_model, optim
 from river.utils import VectorDict
 
+from models.before import Before
+
 Floats = NDArray[np.float64]
 
 KIND: Final = "river-logistic"
@@ -69,6 +71,14 @@ class Logistic:
         river, derived = self._river, len(self._weights) - self._behaviour
         state = np.array([river.intercept, river.optimizer.n_iterations, derived], dtype=np.float64)
         return {**columns, "weights": self._weights.copy(), "state": state}
+
+    def teach(self, matrix: Floats, labels: Floats, weights: Floats) -> Before:
+        said, explained = np.empty(len(matrix)), np.empty(len(matrix))
+        for row in range(len(matrix)):
+            one = slice(row, row + 1)
+            explained[one] = self.explained(matrix[one])
+            said[one] = self.learn(matrix[one], labels[one], weights[one])
+        return Before(said, explained)
 
     def learn(self, matrix: Floats, labels: Floats, weights: Floats) -> Floats:
         fraud = labels > 0.5

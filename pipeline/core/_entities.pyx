@@ -3,6 +3,8 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
+import numpy as np
+
 from pipeline.core._transaction cimport digest_of
 
 
@@ -32,3 +34,18 @@ def fill(list rows not None, double[::1] times, uint64_t[:, ::1] digests):
         digests[1, at] = digest(transaction.merchant)
         digests[2, at] = digest(transaction.card)
         digests[3, at] = digest(transaction.account if customer is None else customer)
+
+
+def digest_of_text(text):
+    """`pipeline.core.entities.digest_of`."""
+    return digest(text)
+
+
+def digests_of(texts):
+    """The digests of ``texts``, uint64[n]."""
+    cdef Py_ssize_t at
+    found = np.empty(len(texts), dtype=np.uint64)
+    cdef uint64_t[::1] digests = found
+    for at, text in enumerate(texts):
+        digests[at] = digest(text)
+    return found

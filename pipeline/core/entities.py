@@ -4,7 +4,7 @@ A digest is BLAKE2b of the UTF-8 text with eight bytes and no key, read as a lit
 row keeps of transaction ids. 0 stands for "none given".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,17 +28,21 @@ class EntityKeys(NamedTuple):
     customer: Digests
 
 
-def digest_of(text: str | None) -> int:
-    """The digest of ``text``; 0 for none."""
+def digest_in_python(text: str | None) -> int:
+    """What `digest_of` gives, without a compiler."""
     return 0 if text is None else int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def digests_in_python(texts: Sequence[str | None]) -> Digests:
+    """What `digests_of` gives, without a compiler."""
+    return np.array([digest_in_python(text) for text in texts], dtype=np.uint64)
 
 
 def keys_in_python(rows: Sequence["Row"]) -> EntityKeys:
     """What `entity_keys` gives, without a compiler."""
     transactions = [row.event.transaction for row in rows]
 
-    def column(texts: list[str | None]) -> Digests:
-        return np.array([digest_of(text) for text in texts], dtype=np.uint64)
+    column = digests_in_python
 
     return EntityKeys(
         np.array([row.event.at for row in rows], dtype=np.float64),
@@ -56,9 +60,15 @@ def _keys_compiled(rows: Sequence["Row"]) -> EntityKeys:
     return EntityKeys(times, *digests)
 
 
+digest_of: Callable[[str | None], int]
+"""The digest of a text; 0 for none."""
+digests_of: Callable[[Sequence[str | None]], Digests]
+"""The digests of texts, uint64[n]."""
 try:
     from pipeline.core import _entities
 except ImportError:
-    entity_keys, COMPILED = keys_in_python, False
+    entity_keys, digest_of, digests_of, COMPILED = keys_in_python, digest_in_python, digests_in_python, False
 else:
-    entity_keys, COMPILED = _keys_compiled, True
+    entity_keys, digest_of, digests_of, COMPILED = (
+        _keys_compiled, _entities.digest_of_text, _entities.digests_of, True,
+    )  # fmt: skip

@@ -39,10 +39,8 @@ class _Part:
 
     def knows(self, cause: Cause) -> bool:
         """Whether both records had been read when this part was told."""
-        return all(
-            offset < done.get(partition, 0)
-            for (partition, offset), done in ((cause.scored, self._scored), (cause.label, self._labels))
-        )
+        (partition, offset), (labels_partition, label) = cause
+        return offset < self._scored.get(partition, 0) and label < self._labels.get(labels_partition, 0)
 
 
 class EntityLedger:
@@ -81,8 +79,9 @@ class EntityLedger:
                 self._changed.add(number)
         for kind, entity, part in self._of(entities, cause):
             rows = part.rows[kind]
-            rows[entity] = observe(rows.pop(entity, EMPTY), at, fraud, explained)  # the newest last
-            if sum(map(len, part.rows)) > MAX_ROWS:
+            known = rows.pop(entity, None)
+            rows[entity] = observe(known or EMPTY, at, fraud, explained)  # the newest last
+            if known is None and sum(map(len, part.rows)) > MAX_ROWS:
                 fullest = max(range(len(KINDS)), key=lambda number: len(part.rows[number]))
                 oldest = next(iter(part.rows[fullest]))
                 del part.rows[fullest][oldest]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core import entity_history
 from pipeline.core.entity_history import EMPTY, FADE_S, MAX_BYTES, MISSING, NAMES, REMEMBERED, observe, values, withdraw
 
 DAY = 86_400.0
@@ -102,3 +103,28 @@ def test_a_fraud_that_the_card_explains_begins_no_run_of_the_terminal() -> None:
 def test_nothing_known_is_missing() -> None:
     assert all(math.isnan(value) for value in values(EMPTY, START))
     assert math.isnan(values(told([(START, False, 0.0)]), START)[5])
+
+
+any_label = st.tuples(
+    st.one_of(st.integers(0, 30).map(lambda days: START + days * DAY), st.floats(-1e9, 1e10)),
+    st.booleans(),
+    st.floats(-0.5, 1.5),
+)
+
+
+@pytest.mark.skipif(not entity_history.COMPILED, reason="the compiled form was not built")
+@settings(max_examples=200, deadline=None)
+@given(st.lists(any_label, max_size=40), st.lists(st.integers(0, 60), max_size=20))
+def test_both_forms_make_equal_rows_to_the_bit(history: list[tuple[float, bool, float]], gone: list[int]) -> None:
+    row = EMPTY
+    for number, label in enumerate(history):
+        made = observe(row, *label)
+        assert made == entity_history.observe_in_python(row, *label)
+        row = made
+        for place in gone:
+            if place == number:
+                row = withdraw(row, *history[place // 2])
+                assert row == entity_history.withdraw_in_python(made, *history[place // 2])
+                made = row
+    with pytest.raises(ValueError, match="no history"):
+        observe(row + b"x", *(history or [(0.0, True, 0.0)])[0])

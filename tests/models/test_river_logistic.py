@@ -114,8 +114,8 @@ def test_an_unknown_kind_and_a_matrix_of_another_width_are_refused() -> None:
 def progress(frauds: int, ordinary: int, said: float, percentile: float = 50.0) -> Progress:
     one = Progress()
     for fraud, count in ((True, frauds), (False, ordinary)):
-        for _ in range(count):
-            one = one.after(fraud, percentile, 1.0, said if fraud else 1 - said, 0.02)
+        told = said if fraud else 1 - said
+        one = one.after_all([fraud] * count, [percentile] * count, [1.0] * count, [told] * count, [0.02] * count)
     return one
 
 

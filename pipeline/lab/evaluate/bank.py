@@ -108,17 +108,17 @@ class Bank:
     def labels(self, labels: Sequence[Known]) -> None:
         """Labels in the order of their arrival: learned at once, and what they say of terminals, merchants and cards is
         known before the next transaction is scored."""
-        for known in labels:
-            self._course.label(
-                Label(
-                    transaction=known.transaction,
-                    card=known.card,
-                    fraud=known.fraud,
-                    fraud_type=known.kind,
-                    source=known.source,
-                    time=rfc3339(known.at),
-                )
+        self._course.labels(
+            Label(
+                transaction=known.transaction,
+                card=known.card,
+                fraud=known.fraud,
+                fraud_type=known.kind,
+                source=known.source,
+                time=rfc3339(known.at),
             )
+            for known in labels
+        )
         for kind, entity, row in self._course.entity_changes():
             self._entities.put(kind, entity, row)
         self.labelled += len(labels)

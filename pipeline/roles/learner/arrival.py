@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.entities import digest_of
+from pipeline.core.entities import digests_of
 from pipeline.core.scored import Scored
 from pipeline.ports import Record
 from pipeline.roles.learner.labelled import LabelledLearning
@@ -13,8 +13,7 @@ from pipeline.roles.learner.waiting import Arrived
 def arrived(scored: Scored, chosen: NDArray[np.intp]) -> Arrived:
     """The ``chosen`` rows as they wait."""
     rows = chosen.tolist()
-    keys = np.array([digest_of(scored.ids[row]) for row in rows], dtype=np.uint64)
-    cards = np.array([digest_of(scored.cards[row]) for row in rows], dtype=np.uint64)
+    keys, cards = (digests_of([texts[row] for row in rows]) for texts in (scored.ids, scored.cards))
     terminals, merchants = (scored.digests(kind)[chosen] for kind in ("terminals", "merchants"))
     entities = np.column_stack([terminals, merchants, cards])
     return Arrived(

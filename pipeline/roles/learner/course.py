@@ -125,16 +125,30 @@ class Course:
             labelled=None if self.labelled is None else self.labelled.part(),
         )
 
-    def label_record(self, record: Record) -> None:
-        """Take in what a record of ``labels`` says. One that cannot be used is counted and passed over."""
+    def label_records(self, records: Iterable[Record]) -> None:
+        """Take in what records of ``labels`` say, in their order. One that cannot be used is counted and passed over."""
         if self.labelled is not None:
-            self._label(record, self.labelled.label)
-            self.labelled.reading[record.partition] = record.offset + 1
+            for record in records:
+                self._label(record, self.labelled.note)
+                self.labelled.reading[record.partition] = record.offset + 1
+            self.labelled.learn_noted()
+
+    def label_record(self, record: Record) -> None:
+        """Take in what one record of ``labels`` says."""
+        self.label_records((record,))
 
     def label(self, label: Label) -> None:
         """Take in ``label``, which stands in no log. Raises Refused when it has no time."""
+        self.labels((label,))
+
+    def labels(self, labels: Iterable[Label]) -> None:
+        """Take in ``labels`` in their order, which stand in no log. Raises Refused at one that has no time."""
         if self.labelled is not None:
-            self.labelled.label(label)
+            try:
+                for label in labels:
+                    self.labelled.note(label)
+            finally:
+                self.labelled.learn_noted()
 
     def table_changes(self, epoch: int) -> Iterator[Bucket]:
         """The parts of the table of entities that changed since they were asked for last."""

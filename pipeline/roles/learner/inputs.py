@@ -42,8 +42,10 @@ class LabelsRead:
         if not self._held:
             poll = await self._reader.poll(0.0)
             self._held.extend(in_order(poll))
+        due = []
         while self._held and self._held[0].timestamp <= up_to_ms:
-            course.label_record(self._held.popleft())
+            due.append(self._held.popleft())
+        course.label_records(due)
 
 
 class Stretch(NamedTuple):

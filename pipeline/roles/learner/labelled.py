@@ -6,6 +6,7 @@ and the row learned anew. So a learner that starts again need not be told what i
 labels that still matter once more, and knows.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from pipeline.core.entity_ledger import NO_RECORD, Cause, EntityLedger
 from pipeline.core.label_book import LabelBook
 from pipeline.core.records import Label
 from pipeline.roles.learner.metrics import LearnerMetrics
-from pipeline.roles.learner.waiting import FRAUD, GENUINE, UNKNOWN, UNLABELLED, Arrived, Waited, Waiting
+from pipeline.roles.learner.waiting import FRAUD, GENUINE, UNKNOWN, UNLABELLED, Arrived, Waited, Waiting, matrix_of
 
 Floats = NDArray[np.float64]
 
@@ -42,8 +43,23 @@ class LabelPlan(NamedTuple):
     most_bytes: int
 
 
+class _Turn(NamedTuple):
+    """A row that was ``before`` is ``what`` from now on. ``first``: the first line of what the classifier is taught of it,
+    −1: nothing; ``learned``: the line that is not taken back, −1: there is none."""
+
+    row: Waited
+    before: int
+    what: int
+    label: tuple[int, int]
+    first: int
+    learned: int
+
+
 class LabelledLearning:
-    """From the beginning, or from where ``resumed`` was: then `recall` and `recall_label` what it has learned of, and say
+    """What several labels change is gathered first and learned then, in their order: a row's matrix is looked up for all
+    at once. It makes no difference how many are gathered: what is told of a row is what was known just before it.
+
+    From the beginning, or from where ``resumed`` was: then `recall` and `recall_label` what it has learned of, and say
     `recalled`, before anything new."""
 
     def __init__(
@@ -58,6 +74,10 @@ class LabelledLearning:
         self._as_of = as_of
         self._book = LabelBook()
         self._waiting = Waiting(plan.columns, plan.keep_s, plan.most_bytes)
+        self._turns: list[_Turn] = []
+        self._rows: list[Waited] = []
+        self._weights: list[float] = []
+        self._frauds: list[bool] = []
 
     def frauds(self, keys: list[int]) -> NDArray[np.bool_]:
         """Which transactions are known to be fraud."""
@@ -75,12 +95,18 @@ class LabelledLearning:
                 self._decide(key, self._waiting.find(key, self._as_of))
         for row in self._matured():
             if row.learned[0] == UNKNOWN:
-                self._learn(row, UNLABELLED, 1.0)
+                self._become(row, UNLABELLED, 1.0)
+        self.learn_noted()
         self._waiting.forget(self._as_of)
         self._metrics.waits(len(self._waiting), self._waiting.nbytes)
 
     def label(self, label: Label, place: tuple[int, int] = NO_RECORD) -> None:
         """Take in ``label``, which stands at this partition and offset. Raises Refused when it has no time."""
+        self.note(label, place)
+        self.learn_noted()
+
+    def note(self, label: Label, place: tuple[int, int] = NO_RECORD) -> None:
+        """As `label`, but learned when `learn_noted` is called: before anything else is asked of this."""
         key = self._book.take(label, *place)
         row = self._waiting.find(key, self._as_of)
         if row is None:
@@ -118,59 +144,89 @@ class LabelledLearning:
             if (row_there := self._waiting.find(key, self._as_of)) is not None:
                 row_there.learned = FRAUD if holds.fraud else GENUINE, holds.confidence
 
-    # --- one row
+    # --- one row, then all that changed
 
     def _decide(self, key: int, row: Waited | None) -> None:
         """What holds of this transaction, where that may have changed."""
-        holds = self._book.verdict(key)
         if row is None:
             return
+        holds = self._book.verdict(key)
         if holds is not None:
-            self._learn(row, FRAUD if holds.fraud else GENUINE, holds.confidence)
+            self._become(row, FRAUD if holds.fraud else GENUINE, holds.confidence)
         else:
-            self._learn(row, UNLABELLED if row.mature else UNKNOWN, 1.0)
+            self._become(row, UNLABELLED if row.mature else UNKNOWN, 1.0)
 
     def _matured(self) -> list[Waited]:
         maturity_s = self._plan.maturity_s
         return [] if maturity_s is None else list(self._waiting.matured(self._as_of - maturity_s))
 
-    def _learn(self, row: Waited, what: int, confidence: float) -> None:
+    def _become(self, row: Waited, what: int, confidence: float) -> None:
         """``row`` is ``what`` from now on; what it was learned as before is taken back."""
-        before, sure = row.learned
-        self._tell_entities(row, before, what)
-        if (before, sure) == (what, confidence):
-            return
-        if before != UNKNOWN:
-            self.classifier.unlearn(row.matrix, np.array([float(before == FRAUD)]), self._weight(row, before, sure))
-            self._metrics.unlearned.inc()
-        if what != UNKNOWN:
-            weight = self._weight(row, what, confidence)
-            said = self.classifier.learn(row.matrix, np.array([float(what == FRAUD)]), weight)
-            self._judge(row, what, float(said[0]))
-            self._metrics.labelled.labels(_AS[what]).inc()
-        row.learned = what, confidence
+        (before, sure), first, learned = row.learned, -1, -1
+        if (before, sure) != (what, confidence):
+            first = len(self._rows)
+            if before != UNKNOWN:
+                self._teach(row, before, -self._weight(row, before, sure))
+            if what != UNKNOWN:
+                learned = len(self._rows)
+                self._teach(row, what, self._weight(row, what, confidence))
+            row.learned = what, confidence
+        self._turns.append(_Turn(row, before, what, self._book.place(row.key), first, learned))
 
-    def _tell_entities(self, row: Waited, before: int, what: int) -> None:
+    def _teach(self, row: Waited, what: int, weight: float) -> None:
+        self._rows.append(row)
+        self._frauds.append(what == FRAUD)
+        self._weights.append(weight)
+
+    def _weight(self, row: Waited, what: int, confidence: float) -> float:
+        return row.weight * (self._plan.unlabelled_weight if what == UNLABELLED else confidence)
+
+    def learn_noted(self) -> None:
+        """Learn what was noted."""
+        if not self._turns:
+            return
+        said: list[float] = []
+        explained: list[float] = []
+        if self._rows:
+            labels, weights = np.array(self._frauds, dtype=np.float64), np.array(self._weights)
+            before = self.classifier.teach(matrix_of(self._rows), labels, weights)
+            said, explained = before.said.tolist(), before.explained.tolist()
+        for turn in self._turns:
+            self._tell_entities(turn, explained[turn.first] if turn.first >= 0 else 0.0)
+        self._judge([turn for turn in self._turns if turn.learned >= 0], said)
+        for gathered in (self._turns, self._rows, self._frauds, self._weights):
+            gathered.clear()
+
+    def _tell_entities(self, turn: _Turn, explained: float) -> None:
         """The histories of the row's entities know labels, not the want of one. What an earlier learner put down there of
         this transaction holds, whether or not it was learned before this one's snapshot."""
-        key, entities, at = row.key, row.entities, row.at
-        before = FRAUD if self.ledger.is_fraud(key) else before
+        row, what = turn.row, turn.what
+        key = row.key
+        before = FRAUD if self.ledger.is_fraud(key) else turn.before
         if before == what or (before not in _LABELS and what not in _LABELS):
             return
-        cause = Cause(row.place, self._book.place(key))
+        cause, entities, at = Cause(row.place, turn.label), row.entities, row.at
         if before in _LABELS:
-            explained = self.ledger.explained(key) if before == FRAUD else 0.0
-            self.ledger.withdraw(key, entities, at, before == FRAUD, explained, cause)
+            told = self.ledger.explained(key) if before == FRAUD else 0.0
+            self.ledger.withdraw(key, entities, at, before == FRAUD, told, cause)
         if what in _LABELS:
-            explained = float(self.classifier.explained(row.matrix)[0]) if what == FRAUD else 0.0
-            self.ledger.observe(key, entities, at, what == FRAUD, explained, cause)
+            self.ledger.observe(key, entities, at, what == FRAUD, explained if what == FRAUD else 0.0, cause)
 
-    def _weight(self, row: Waited, what: int, confidence: float) -> Floats:
-        times = self._plan.unlabelled_weight if what == UNLABELLED else confidence
-        return np.array([row.weight * times])
-
-    def _judge(self, row: Waited, what: int, said: float) -> None:
-        """``said``: the classifier's probability before it learned the row."""
-        prior = float(self._plan.prior(np.array([row.percentile]))[0])
-        self.progress = self.progress.after(what == FRAUD, row.percentile, row.weight, said, prior)
+    def _judge(self, turns: list[_Turn], said: list[float]) -> None:
+        """``said``: the classifier's probability of each line before it was taught."""
+        unlearned = len(self._rows) - len(turns)
+        if unlearned:
+            self._metrics.unlearned.inc(unlearned)
+        if not turns:
+            return
+        percentiles = np.array([turn.row.percentile for turn in turns])
+        self.progress = self.progress.after_all(
+            [turn.what == FRAUD for turn in turns],
+            percentiles.tolist(),
+            [turn.row.weight for turn in turns],
+            [said[turn.learned] for turn in turns],
+            self._plan.prior(percentiles).tolist(),
+        )
         self._metrics.losses(self.progress)
+        for what, number in Counter(turn.what for turn in turns).items():
+            self._metrics.labelled.labels(_AS[what]).inc(number)

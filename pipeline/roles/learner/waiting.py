@@ -6,6 +6,7 @@ that stay stand for two: what came lately, which a cardholder's answer concerns,
 a chargeback concerns, there is a fair sample, however busy the bank.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -74,7 +75,8 @@ class Waiting:
         self._keep_s = keep_s
         self._most_bytes = most_bytes
         self._segments: dict[int, _Segment] = {}
-        self._index: dict[int, tuple[int, int]] = {}
+        self._index: dict[int, int] = {}
+        """Digest → number of the segment times ``segment_rows``, plus the slot in it."""
         self._next = 0
         self.nbytes = 0
 
@@ -95,7 +97,8 @@ class Waiting:
             segment.first.setdefault(partition, offset)
             segment.newest = max(segment.newest, float(taken.times.max()))
             segment.oldest_young = min(segment.oldest_young, float(taken.times.min()))
-            self._index.update(zip(taken.keys.tolist(), ((number, slot) for slot in range(begin, end)), strict=True))
+            first = number * self._segment_rows
+            self._index.update(zip(taken.keys.tolist(), range(first + begin, first + end), strict=True))
             self.nbytes += INDEX_BYTES * len(taken.keys)
             start += len(taken.keys)
 
@@ -104,7 +107,8 @@ class Waiting:
         place = self._index.get(key)
         if place is None:
             return None
-        found = Waited(self._segments[place[0]], place[1])
+        number, slot = divmod(place, self._segment_rows)
+        found = Waited(self._segments[number], slot)
         return found if found.at >= as_of - self._keep_s else None
 
     def matured(self, before: float) -> "Iterator[Waited]":
@@ -151,7 +155,7 @@ class Waiting:
         segment = self._segments.pop(number)
         self.nbytes -= segment.nbytes
         for key in segment.columns.keys[: segment.size].tolist():
-            if self._index.get(key, (-1, 0))[0] == number:
+            if self._index.get(key, -1) // self._segment_rows == number:
                 del self._index[key]
 
     def _thin(self, number: int) -> None:
@@ -176,7 +180,7 @@ class Waiting:
             one: thin if one == place else self._segments[one] for one in order if one == place or one in self._segments
         }
         self.nbytes += thin.nbytes
-        self._index.update((key, (place, slot)) for slot, key in enumerate(thin.columns.keys.tolist()))
+        self._index.update(zip(thin.columns.keys.tolist(), itertools.count(place * self._segment_rows), strict=False))
 
 
 def _gathered(columns: int, parts: Sequence[tuple[_Segment, NDArray[np.intp]]], weight: float) -> _Segment:
@@ -210,15 +214,15 @@ class Waited:
 
     @property
     def key(self) -> int:
-        return int(self._segment.columns.keys[self._slot])
+        return self._segment.columns.keys.item(self._slot)
 
     @property
     def at(self) -> float:
-        return float(self._segment.columns.times[self._slot])
+        return self._segment.columns.times.item(self._slot)
 
     @property
     def percentile(self) -> float:
-        return float(self._segment.columns.percentiles[self._slot])
+        return self._segment.columns.percentiles.item(self._slot)
 
     @property
     def entities(self) -> Sequence[int]:
@@ -242,13 +246,18 @@ class Waited:
 
     @property
     def mature(self) -> bool:
-        return bool(self._segment.mature[self._slot])
+        return bool(self._segment.mature.item(self._slot))
 
     @property
     def learned(self) -> tuple[int, float]:
         """As what it is learned (one of the names above), and how surely, 0…1."""
-        return int(self._segment.learned[self._slot]), float(self._segment.sure[self._slot])
+        return self._segment.learned.item(self._slot), self._segment.sure.item(self._slot)
 
     @learned.setter
     def learned(self, value: tuple[int, float]) -> None:
         self._segment.learned[self._slot], self._segment.sure[self._slot] = value
+
+
+def matrix_of(rows: Sequence[Waited]) -> Floats:
+    """The features of ``rows``, one or more, float64[n, C]."""
+    return np.concatenate([row.matrix for row in rows])
