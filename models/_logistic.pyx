@@ -53,6 +53,43 @@ cdef class _Reading:
                     z += self.w[here + stride + 1] * (u * v * CROSS_SCALE)
         return z
 
+    cdef void tell_apart(self, const uint8_t* slot, const double* share, double* out) noexcept nogil:
+        cdef double u, v, value
+        cdef Py_ssize_t term, here
+        cdef int32_t left, right, stride
+        for term in range(self.main_count):
+            left = self.mains[term]
+            here = self.main_at[term] + slot[left]
+            u = share[left]
+            value = self.w[here] * (1.0 - u) / 2.0
+            out[left] += value
+            out[left] += value
+            if u > 0.0:
+                value = self.w[here + 1] * u / 2.0
+                out[left] += value
+                out[left] += value
+        for term in range(self.pair_count):
+            left, right, stride = self.left[term], self.right[term], self.stride[term]
+            if not slot[left] or not slot[right]:
+                continue
+            u, v = share[left], share[right]
+            here = self.cross_at[term] + (slot[left] - 1) * stride + slot[right] - 1
+            value = self.w[here] * ((1.0 - u) * (1.0 - v) * CROSS_SCALE) / 2.0
+            out[left] += value
+            out[right] += value
+            if v > 0.0:
+                value = self.w[here + 1] * ((1.0 - u) * v * CROSS_SCALE) / 2.0
+                out[left] += value
+                out[right] += value
+            if u > 0.0:
+                value = self.w[here + stride] * (u * (1.0 - v) * CROSS_SCALE) / 2.0
+                out[left] += value
+                out[right] += value
+                if v > 0.0:
+                    value = self.w[here + stride + 1] * (u * v * CROSS_SCALE) / 2.0
+                    out[left] += value
+                    out[right] += value
+
     cdef inline void step(self, Py_ssize_t weight, double x, double slope) noexcept nogil:
         cdef double gradient = x * slope
         self.squares[weight] += gradient * gradient
@@ -101,6 +138,17 @@ def log_odds(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares):
         for row in range(n):
             z[row] = reading.dot(&slots[row, 0], &shares[row, 0])
     return out
+
+
+def shares_of_log_odds(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares):
+    cdef _Reading reading = reading_of(model)
+    cdef Py_ssize_t row, n = slots.shape[0]
+    told = np.zeros((n, slots.shape[1]))
+    cdef double[:, ::1] out = told
+    with nogil:
+        for row in range(n):
+            reading.tell_apart(&slots[row, 0], &shares[row, 0], &out[row, 0])
+    return told
 
 
 def learn(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares, const double[::1] labels, const double[::1] weights):

@@ -81,6 +81,22 @@ def knots_of(values: NDArray[np.float32], column: Column, coarse: bool) -> Float
     return np.unique(np.quantile(known, COARSE_LEVELS if coarse else LEVELS))
 
 
+def usual_of(sample: NDArray[np.float32], columns: Sequence[Column]) -> Floats:
+    """What most of ``sample``, float32[n, M], hold: float64[M]. Half of the known values are less; of a category the
+    commonest code; NaN where most are missing."""
+    usual = np.full(len(columns), np.nan)
+    for number, column in enumerate(columns):
+        known = np.sort(sample[~np.isnan(sample[:, number]), number])
+        if 2 * len(known) < len(sample) or not len(known):
+            continue
+        if column.category:
+            codes, counts = np.unique(known, return_counts=True)
+            usual[number] = codes[counts.argmax()]
+        else:
+            usual[number] = known[len(known) // 2]
+    return usual
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Bins:
     """Settled bins of E encodings: all columns in their order, then the crossed ones once more, coarse.

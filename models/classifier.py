@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.before import Before
-from models.binning import MAX_KNOTS, Bins, Column, Sample
+from models.binning import MAX_KNOTS, Bins, Column, Sample, usual_of
 from models.calibration_online import Calibration, probability
 from models.logistic import Logistic, Terms, learn, log_odds, shares_of_log_odds
 from models.logistic_constants import INTERCEPT
@@ -40,6 +40,9 @@ class Classifier:
         self.calibration = Calibration()
         self.learned = 0
         self.frauds = 0
+        self.usual = np.full(len(self.columns), np.nan)
+        """What most rows hold, float64[M]: half of them less (the commonest code of a category), NaN where most hold
+        nothing. Known once the bins are settled."""
         self._bins: Bins | None = None
         self._whole: Logistic
         self._habits: Logistic
@@ -110,10 +113,19 @@ class Classifier:
         half to each. With `base` they add up to `log_odds`, but for rounding."""
         matrix = self._checked(matrix)
         told = {column.group: np.zeros(len(matrix)) for column in self.columns}
-        if self._bins is not None:
-            shares = shares_of_log_odds(self._whole, *self._bins.encode(matrix))
-            for encoding, column in enumerate(self._bins.source.tolist()):
-                told[self.columns[column].group] += shares[:, encoding]
+        for column, share in zip(self.columns, self.by_column(matrix).T, strict=True):
+            told[column.group] += share
+        return told
+
+    def by_column(self, matrix: Floats) -> Floats:
+        """The same for each column, float64[n, M]; a row's shares do not depend on the other rows, to the bit."""
+        matrix = self._checked(matrix)
+        width = len(self.columns)
+        if self._bins is None:
+            return np.zeros((len(matrix), width))
+        shares = shares_of_log_odds(self._whole, *self._bins.encode(matrix))
+        told: Floats = shares[:, :width].copy()
+        told[:, self._bins.source[width:]] += shares[:, width:]
         return told
 
     @property
@@ -136,6 +148,7 @@ class Classifier:
         return state | {
             "starts": bins.starts.astype(np.float64),
             "knots": bins.knots.copy(),
+            "usual": self.usual.astype(np.float32),  # as the sample is: nothing is lost
             "weights": self._whole.weights.copy(),
             "squares": self._whole.squares.copy(),
             "habit_weights": self._habits.weights.copy(),
@@ -174,6 +187,9 @@ class Classifier:
         category = np.array([self.columns[number].category for number in source.tolist()], dtype=np.uint8)
         starts, knots = np.array(state["starts"], dtype=np.int32), np.array(state["knots"], dtype=np.float64)
         self._take(Bins(source, starts, knots, category))
+        self.usual = np.asarray(state["usual"], dtype=np.float64)
+        if self.usual.shape != (len(self.columns),):
+            raise ValueError("what is usual is not told of every column")
         for model, prefix in ((self._whole, ""), (self._habits, "habit_")):
             for array, name in ((model.weights, f"{prefix}weights"), (model.squares, f"{prefix}squares")):
                 found = np.asarray(state[name], dtype=np.float64)
@@ -187,6 +203,7 @@ class Classifier:
         if self.sample.seen < ROWS_TO_SETTLE:
             return False
         self._take(Bins.settle(self.columns, self.sample.rows))
+        self.usual = usual_of(self.sample.rows, self.columns)
         self.sample.rows = self.sample.rows[:0]
         return True
 

@@ -22,6 +22,8 @@ class LabelledModel(Protocol):
 
     kind: str
     """Under which name `load` knows it."""
+    usual: Floats
+    """float64[C]: a row as most are. What a row's columns add to the log odds is held against what these add."""
 
     @property
     def settled(self) -> bool:
@@ -43,6 +45,9 @@ class LabelledModel(Protocol):
 
     def contributions(self, matrix: Floats) -> Mapping[str, Floats]:
         """What each group of columns adds to the log odds of each row, float64[n]."""
+
+    def by_column(self, matrix: Floats) -> Floats:
+        """What each column adds to the log odds of each row, float64[n, C]; a row's do not depend on the other rows."""
 
     def dump(self) -> Mapping[str, NDArray[np.generic]]:
         """All that it is, as arrays by name: finite float64, or float32 with NaN where something is missing."""

@@ -141,7 +141,7 @@ def _terms(model: Logistic, slots: Slots, shares: Floats) -> Iterator[tuple[int,
         yield left, right, w[here + up + across] * (u * v * CROSS_SCALE) * there
 
 
-def shares_of_log_odds(model: Logistic, slots: Slots, shares: Floats) -> Floats:
+def shares_in_python(model: Logistic, slots: Slots, shares: Floats) -> Floats:
     """What each encoding adds to a row's log-odds, float64[n, E]; a cross goes to both its sides, half each."""
     out = np.zeros(slots.shape)
     for one, other, values in _terms(model, slots, shares):
@@ -183,12 +183,15 @@ def _slope(z: float, label: float) -> float:
 LogOdds = Callable[[Logistic, Slots, Floats], Floats]
 Learn = Callable[[Logistic, Slots, Floats, Floats, Floats], Floats]
 log_odds: LogOdds
+shares_of_log_odds: LogOdds
 learn: Learn
 COMPILED: bool
 """Whether the compiled form is in use. Both forms give equal numbers."""
 try:
     from models import _logistic
 except ImportError:
-    log_odds, learn, COMPILED = log_odds_in_python, learn_in_python, False
+    log_odds, shares_of_log_odds, learn, COMPILED = log_odds_in_python, shares_in_python, learn_in_python, False
 else:
-    log_odds, learn, COMPILED = _logistic.log_odds, _logistic.learn, True
+    log_odds, shares_of_log_odds, learn, COMPILED = (
+        _logistic.log_odds, _logistic.shares_of_log_odds, _logistic.learn, True,
+    )  # fmt: skip

@@ -47,6 +47,7 @@ class Logistic:
         self._names = list(range(len(scales)))
         self._river: Any = linear_model.LogisticRegression(optimizer=optim.SGD(RATE))
         self._weights = np.zeros(len(scales))
+        self.usual = np.full(len(scales), np.nan)  # what is missing is taken for ordinary: `Scale.missing`
 
     @classmethod
     def load(cls, state: Mapping[str, NDArray[np.generic]]) -> "Logistic":
@@ -112,10 +113,10 @@ class Logistic:
         """Scales are fixed: nothing is to be seen from rows without labels."""
 
     def scores(self, matrix: Floats) -> Floats:
-        return self._probability(self._each(matrix))
+        return self._probability(self.by_column(matrix))
 
     def explained(self, matrix: Floats) -> Floats:
-        return self._probability(self._each(matrix)[:, : self._behaviour])
+        return self._probability(self.by_column(matrix)[:, : self._behaviour])
 
     def _probability(self, each: Floats) -> Floats:
         odds = each.sum(axis=1) + (float(self._river.intercept) - _CORRECTION)
@@ -123,10 +124,10 @@ class Logistic:
         return probability
 
     def contributions(self, matrix: Floats) -> dict[str, Floats]:
-        each = self._each(matrix)
+        each = self.by_column(matrix)
         return {"behaviour": each[:, : self._behaviour].sum(axis=1), "labels": each[:, self._behaviour :].sum(axis=1)}
 
-    def _each(self, matrix: Floats) -> Floats:
+    def by_column(self, matrix: Floats) -> Floats:
         each: Floats = self._unit(matrix) * self._weights
         return each
 

@@ -33,7 +33,7 @@ class Model:
     """A snapshot and the curve that makes probabilities of it until its classifier does; without a snapshot, the model before any learning.
     Immutable, and the scores of a row do not depend on the other rows."""
 
-    __slots__ = ("classifier", "curve", "feature_names", "layout", "snapshot", "version")
+    __slots__ = ("_usual", "classifier", "curve", "feature_names", "layout", "snapshot", "version")
 
     def __init__(
         self, snapshot: Snapshot | None, curve: PriorCurve, feature_names: Sequence[str], layout: str, version: str
@@ -41,6 +41,7 @@ class Model:
         self.snapshot = snapshot
         qualified = snapshot.labelled if snapshot is not None and snapshot.qualified else None
         self.classifier = None if qualified is None else load(qualified.kind, qualified.numbers)
+        self._usual = None if self.classifier is None else self.classifier.by_column(self.classifier.usual[None, :])
         self.curve = curve
         self.feature_names = tuple(feature_names)
         self.layout = layout
@@ -80,3 +81,11 @@ class Model:
         percentile = self.snapshot.percentile.of(raw)
         score = self.curve.of(percentile) if self.classifier is None else self.classifier.scores(matrix)
         return Scores(raw, percentile, score)
+
+    def grounds(self, matrix: Floats) -> Floats | None:
+        """How much more each column of ``matrix``, float64[n, C], adds to the log odds of fraud than it does in a usual
+        row: float64[n, C]. None while no classifier gives the probability."""
+        if self.classifier is None or self._usual is None:
+            return None
+        more: Floats = self.classifier.by_column(matrix) - self._usual
+        return more

@@ -31,7 +31,7 @@ from pipeline.core.crm_mapping import parse_mapping
 from pipeline.core.lists import parse_list
 from pipeline.core.messages import TemplateError
 from pipeline.core.toml_text import FileError
-from pipeline.core.words import Words, check_words, parse_words
+from pipeline.core.words import Words, check_ground_words, check_words, parse_words
 from pipeline.desk.settings import DeskSettings
 from pipeline.roles.archive.settings import ArchiveSettings
 from pipeline.roles.contact.profile import ProfileError, check_channels, read_profile, read_texts
@@ -127,6 +127,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     for language in LANGUAGES:
         yield f"messages/{language}/reasons.toml", partial(_words, settings, language)
         yield f"messages/{language}/contact.toml", partial(_report_words, settings, language)
+    yield "messages/*/reasons.toml, what scores come from", partial(_ground_words, settings)
     yield "messages/*/messages.toml", lambda: read_texts(root)
     for path in sorted(root.glob(f"{LISTS}/*.toml")):
         yield f"{LISTS}/{path.name}", partial(_list, path)
@@ -144,6 +145,10 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
 
 def _words(settings: Settings, language: str) -> Words:
     return parse_words(*read(settings, f"messages/{language}/reasons.toml"), SCHEMA)
+
+
+def _ground_words(settings: Settings) -> list[str]:
+    return check_ground_words({each: _words(settings, each) for each in LANGUAGES})
 
 
 def _contact_profile(root: Path, almanac: Almanac) -> None:

@@ -6,7 +6,7 @@ on its own row and the policy, never on what else is in the poll.
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, reduce
 from itertools import compress
 from typing import Any, NamedTuple
@@ -28,6 +28,10 @@ CARD = ("none", "limit", "hold")
 CONTACT = ("none", "notify", "verify")
 QUEUE = ("none", "review")
 """What can be asked for, the lighter first: of two, the heavier is done."""
+
+
+Because = Callable[[NDArray[np.int64]], Iterable[Sequence[Reason]]]
+"""Indices of transactions, int64[k] → for each the reasons that its score has, the strongest first."""
 
 
 def merge(one: Actions, other: Actions) -> Actions:
@@ -66,11 +70,18 @@ class Verdicts:
     """
 
     def __init__(
-        self, policy: Policy, columns: Columns, n: int, findings: Mapping[int, _Finding], rule_hits: dict[str, int]
+        self,
+        policy: Policy,
+        columns: Columns,
+        n: int,
+        findings: Mapping[int, _Finding],
+        rule_hits: dict[str, int],
+        because: Because | None = None,
     ) -> None:
         self._policy = policy
         self._columns = columns
         self._findings = findings
+        self._because = because
         self._known: dict[tuple[int, bytes], Sequence[tuple[str, tuple[str, ...]]]] = {}
         self._values: dict[str, list[Any]] = {}
         self.rule_hits = rule_hits
@@ -95,12 +106,21 @@ class Verdicts:
         return None if finding is None else finding.withheld
 
     def reasons(self, index: int) -> list[Reason]:
-        """Strongest first: hard rules, other rules by the weight of their outcome, the threshold, then what explains
-        the score. No code twice, at most `MAX_REASONS`; none for an approved transaction."""
+        """Strongest first: hard rules, other rules by the weight of their outcome, the threshold, then what the score
+        comes from; where that is not known, what explains it by the policy. No code twice, at most `MAX_REASONS`; none
+        for an approved transaction."""
         finding = self._findings.get(index)
         if finding is None:
             return []
         position = self._positions[index]
+        grounds = self._grounds[position]
+        if grounds:
+            told: dict[str, Reason] = {}
+            for code, figures in finding.told:
+                told.setdefault(code, Reason(code, self._detail(position, figures)))
+            for each in grounds:
+                told.setdefault(each.code, each)
+            return list(told.values())[:MAX_REASONS]
         return [Reason(code, self._detail(position, figures)) for code, figures in self._told(finding, position)]
 
     def _told(self, finding: _Finding, position: int) -> Sequence[tuple[str, tuple[str, ...]]]:
@@ -114,6 +134,11 @@ class Verdicts:
                 codes.setdefault(code, figures)
             told = self._known[id(finding), held] = list(codes.items())[:MAX_REASONS]
         return told
+
+    @cached_property
+    def _grounds(self) -> Sequence[Sequence[Reason]]:
+        """For each alerted one, what its score comes from: asked for only now, when somebody is to be told why."""
+        return [()] * len(self.alerted) if self._because is None else list(self._because(self.alerted))
 
     @cached_property
     def _positions(self) -> Mapping[int, int]:
@@ -163,10 +188,12 @@ def decide(
     n: int,
     exempt: NDArray[np.bool_] | None = None,
     id_of: Callable[[int], str] | None = None,
+    because: Because | None = None,
 ) -> Verdicts:
     """Decide ``n`` transactions. ``columns`` holds at least `Policy.columns` (forms as `Rule.hits` has them), each of
     length n. ``exempt`` bool[n]: approved whatever the rules say (reversals, clearings, refunds, payments). ``id_of``
-    says the id of the transaction at an index, for the policy's control group; None: there is none."""
+    says the id of the transaction at an index, for the policy's control group; None: there is none. ``because`` says what
+    the scores come from, None: that is not known."""
     considered = None if exempt is None or not exempt.any() else ~exempt
     rule_hits: dict[str, int] = {}
     hit: dict[int, list[int]] = {}
@@ -187,7 +214,7 @@ def decide(
         findings[index] = finding
     if id_of is not None:
         _let_off(policy, columns, findings, id_of)
-    return Verdicts(policy, columns, n, findings, rule_hits)
+    return Verdicts(policy, columns, n, findings, rule_hits, because)
 
 
 def _let_off(policy: Policy, columns: Columns, findings: dict[int, _Finding], id_of: Callable[[int], str]) -> None:

@@ -29,6 +29,8 @@ class Model(Protocol):
     @property
     def as_of(self) -> float | None: ...
     def scores(self, x: Floats, matrix: Floats) -> tuple[Floats, Floats, Floats]: ...
+    def grounds(self, matrix: Floats) -> Floats | None:
+        """How much more than usually each column adds to a row's log odds of fraud, float64[n, C]; None: not known."""
 
 
 class Versions(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.advancing import advance_part
 from pipeline.core.columns import columns
@@ -16,12 +17,12 @@ from pipeline.core.counters import Counting
 from pipeline.core.currencies import Money
 from pipeline.core.dead_letters import dead_letter
 from pipeline.core.decide import Verdicts, decide
+from pipeline.core.decision import Reason
 from pipeline.core.encode import encode_poll
 from pipeline.core.entities import entity_keys
 from pipeline.core.features import FEATURES, to_unit
-from pipeline.core.lists import Lists
+from pipeline.core.grounds import reasons
 from pipeline.core.moment import moments
-from pipeline.core.policy import Policy
 from pipeline.core.poll import Floats, Part, Row, ScoredPoll, Table, Versions
 from pipeline.core.topics import TRANSACTIONS, Record
 from pipeline.core.transaction import ALL_REASONS, Event, Refused, decode
@@ -94,7 +95,7 @@ def score_decoded(
     if rows:
         table = _score(rows, matrix[: len(rows)], counted[: len(rows)], versions)
         lap.end("model")
-        verdicts = _decide(rows, table, versions.policy, versions.lists)
+        verdicts = _decide(rows, table, versions)
         lap.end("decide")
         encode_poll(parts, counts, rows, table, verdicts, versions, moment, result)
         lap.end("encode")
@@ -145,12 +146,18 @@ def _score(rows: Sequence[Row], own: Floats, counted: Floats, versions: Versions
     return Table(keys, matrix, exempt, raw, percentile, score, counted)
 
 
-def _decide(rows: Sequence[Row], table: Table, policy: Policy, lists: Lists) -> Verdicts:
+def _decide(rows: Sequence[Row], table: Table, versions: Versions) -> Verdicts:
+    policy, model = versions.policy, versions.model
     events = [row.event for row in rows]
     counted = {
         name: np.ascontiguousarray(table.counted[:, number])
         for number, name in enumerate(policy.counters.names)
         if name in policy.columns
     }
-    named = columns(events, table.matrix, table.score, table.percentile, policy.columns, counted, lists)
-    return decide(policy, named, len(rows), table.exempt, lambda index: events[index].transaction.id)
+    named = columns(events, table.matrix, table.score, table.percentile, policy.columns, counted, versions.lists)
+
+    def because(told: NDArray[np.int64]) -> Iterator[list[Reason]]:
+        matrix = table.matrix[told]
+        return reasons(model.grounds(matrix), matrix)
+
+    return decide(policy, named, len(rows), table.exempt, lambda index: events[index].transaction.id, because)

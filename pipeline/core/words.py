@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from pipeline.core.decision import Reason
+from pipeline.core.grounds import GROUP_FIGURES
 from pipeline.core.policy import Policy
 from pipeline.core.toml_text import FileError, TomlText
 
@@ -102,6 +103,15 @@ def check_words(policy: Policy, languages: Mapping[str, Words]) -> list[str]:
         (each.reason, each.figures) for each in policy.explanations
     ]:
         given.setdefault(code, set()).update(figures)
+    return _missing(given, languages, "the policy does not give")
+
+
+def check_ground_words(languages: Mapping[str, Words]) -> list[str]:
+    """What is missing for what a score comes from to be told in every language, a sentence each."""
+    return _missing(GROUP_FIGURES, languages, "does not come with it")
+
+
+def _missing(given: Mapping[str, Collection[str]], languages: Mapping[str, Words], why: str) -> list[str]:
     missing = []
     for language, words in languages.items():
         for code, known in given.items():
@@ -109,6 +119,6 @@ def check_words(policy: Policy, languages: Mapping[str, Words]) -> list[str]:
             if sentence is None:
                 missing.append(f"{language}: no words for {code}")
                 continue
-            unknown = sorted({name for name, _ in _FIGURE.findall(sentence)} - known)
-            missing += [f"{language}: {code} names {{{name}}}, which the policy does not give" for name in unknown]
+            unknown = sorted({name for name, _ in _FIGURE.findall(sentence)} - set(known))
+            missing += [f"{language}: {code} names {{{name}}}, which {why}" for name in unknown]
     return missing

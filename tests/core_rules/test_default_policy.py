@@ -9,6 +9,7 @@ from policy_texts import columns
 from pipeline.core.columns import SCHEMA
 from pipeline.core.decide import decide
 from pipeline.core.decision import Outcome
+from pipeline.core.grounds import GROUPS
 from pipeline.core.policy import parse_policy
 from pipeline.core.words import check_words, parse_words
 
@@ -49,7 +50,7 @@ def judge(policy, **row):
 
 def test_every_reason_has_words_in_both_languages_and_none_is_idle(policy, words):
     assert check_words(policy, words) == []
-    used = {each.reason for each in (*policy.thresholds, *policy.rules, *policy.explanations)}
+    used = {each.reason for each in (*policy.thresholds, *policy.rules, *policy.explanations)} | set(GROUPS)
     assert all(set(each.sentences) == used for each in words.values())
 
 

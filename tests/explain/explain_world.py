@@ -7,21 +7,24 @@ from typing import Any
 import numpy as np
 
 from models.calibrate import parse_prior
+from models.classifier import KIND, Classifier
 from models.half_space_trees import Shape
 from models.learning import Learning
 from models.percentile import Percentile
+from models.progress import LEAST_FRAUDS, LEAST_ORDINARY, Progress
 from models.scorer import Model
-from models.snapshot import Snapshot, seal
+from models.snapshot import Labelled, Snapshot, seal
 from pipeline.adapters.memory import StoredRecord
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.core.columns import SCHEMA
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.poll import Versions
 from pipeline.core.topics import MODEL_KEY, POLICY_KEY
 from pipeline.core.words import parse_words
 from pipeline.lab.explain.recompute import Means
+from pipeline.roles.learner.columns import COLUMNS
 
 sys.path.append(str(Path(__file__).parents[1] / "archive"))
 from archive_world import CONFIG, MONEY, NOON, Place, Traffic  # its folder has to be on the path first
@@ -57,6 +60,19 @@ max_amount = 100000
 """
 
 
+def labelled(seed: int) -> Labelled:
+    """A classifier in force, which learned that large amounts and new countries are frauds."""
+    dice = np.random.default_rng(seed)
+    rows = dice.lognormal(1, 1, (3_000, len(CATALOGUE)))
+    names = [feature.name for feature in CATALOGUE]
+    odds = rows[:, names.index("amount_ratio")] + 3 * (rows[:, names.index("new_country")] > 4) - 8
+    classifier = Classifier(COLUMNS)
+    classifier.observe(rows)
+    classifier.learn(rows, (dice.random(len(rows)) < 1 / (1 + np.exp(-odds))).astype(np.float64))
+    progress = Progress(LEAST_FRAUDS, LEAST_ORDINARY, LEAST_ORDINARY, 1.0, 2.0, 10.0)
+    return Labelled(KIND, classifier.dump(), progress, {}, {}, {})
+
+
 def snapshot(seed: int) -> Snapshot:
     shape = Shape(trees=12, height=6, window=100, seed=seed)
     learning = Learning(shape, MODEL_FEATURES)
@@ -65,7 +81,8 @@ def snapshot(seed: int) -> Snapshot:
     trees = learning.trees()
     quantiles = np.sort(trees.score(rows))[::10]
     grid = Percentile(np.linspace(0.0, 100.0, len(quantiles)), quantiles)
-    return Snapshot(shape, LAYOUT, tuple(MODEL_FEATURES), trees, grid, 100, 100, 1, {0: 1}, {0: 1}, NOON)
+    return Snapshot(shape, LAYOUT, tuple(MODEL_FEATURES), trees, grid, 100, 100, 1, {0: 1}, {0: 1}, NOON,
+                    labelled(seed) if seed == 2 else None)  # fmt: skip
 
 
 def policy(text: str) -> Policy:

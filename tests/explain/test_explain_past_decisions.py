@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from explain_world import CONFIG, CURVE, KEEN, KEY, Past, control, policy, snapshot
+from explain_world import CONFIG, CURVE, KEEN, KEY, WORDS, Past, control, policy, snapshot
 
 from models.calibrate import PriorCurve
 from models.snapshot import seal
 from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.cli import main
+from pipeline.core.decision import Reason
 from pipeline.core.features import CATALOGUE
-from pipeline.core.topics import CONTROL, MODEL_KEY, POLICY_KEY, Outgoing
+from pipeline.core.grounds import LEAST_LOG_ODDS
+from pipeline.core.topics import CONTROL, DECISIONS, MODEL_KEY, POLICY_KEY, Outgoing
 from pipeline.lab.explain.explanation import Explanation
 from pipeline.lab.explain.recompute import Explainer, Means, Row
 from pipeline.lab.explain.telling import tell
@@ -51,6 +53,27 @@ def test_a_thousand_past_decisions_come_out_the_same_to_the_bit(explained: dict[
     assert len({one.model_version for one in scored}) == 3, "models came and went"
     assert len({one.policy_version for one in scored}) == 2
     assert len({one.outcome for one in scored}) >= 4, "not all were approved"
+
+
+def test_reasons_and_what_the_score_comes_from_are_those_of_then(past: Past, explained: dict[str, Explanation]) -> None:
+    decisions = [json.loads(each.value or b"") for n in (0, 1) for each in past.traffic.log.part(DECISIONS, n)]
+    told = {one["id"]: one.get("reasons", []) for one in decisions}
+    by_group = 0
+    for identifier, recorded in told.items():
+        one = explained[identifier]
+        again = [(each.code, each.words["en"]) for each in one.reasons or ()]
+        said = [(each["code"], WORDS["en"].say(Reason(each["code"], each.get("detail")))) for each in recorded]
+        assert said == again
+        assert (one.grounds is not None) == (one.scored and one.model_version == past.models[2].version)
+        grounds = {each.code: each.log_odds for each in one.grounds or ()}
+        by_group += any(grounds.get(each["code"], 0.0) >= LEAST_LOG_ODDS for each in recorded)
+    assert by_group > 50
+    some = next(one for one in explained.values() if one.grounds)
+    assert some.grounds is not None
+    assert [each.log_odds for each in some.grounds] == sorted((each.log_odds for each in some.grounds), reverse=True)
+    heaviest = some.grounds[0]
+    assert f"{heaviest.log_odds:+6.2f}  {heaviest.code}" in tell(some, "en")
+    assert heaviest.words["zh-CN"] in tell(some, "zh")
 
 
 def test_what_was_never_scored_is_explained_too(explained: dict[str, Explanation]) -> None:

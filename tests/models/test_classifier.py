@@ -12,7 +12,7 @@ from models import binning, logistic
 from models.binning import SAMPLE_ROWS, Bins, Column, Sample
 from models.calibration_online import Calibration, probability
 from models.classifier import ROWS_TO_SETTLE, Classifier
-from models.logistic import Logistic, Terms, learn_in_python, log_odds_in_python
+from models.logistic import Logistic, Terms, learn_in_python, log_odds_in_python, shares_in_python
 from models.logistic_constants import EPSILON, INTERCEPT, RATE
 
 Floats = NDArray[np.float64]
@@ -89,6 +89,7 @@ def test_both_forms_give_equal_numbers_to_the_bit() -> None:
     assert one.weights.tolist() == other.weights.tolist()
     assert one.squares.tolist() == other.squares.tolist()
     assert logistic.log_odds(one, *encoded).tolist() == log_odds_in_python(one, *encoded).tolist()
+    assert logistic.shares_of_log_odds(one, *encoded).tolist() == shares_in_python(one, *encoded).tolist()
 
 
 def test_it_learns_what_there_is_to_learn() -> None:
@@ -189,6 +190,26 @@ def test_contributions_add_up_to_the_log_odds() -> None:
     told = classifier.contributions(x)
     assert set(told) == {"amount", "time", "merchant", "place", "labels"}
     assert sum(told.values()) + classifier.base == pytest.approx(classifier.log_odds(x), abs=1e-9)
+
+
+def test_what_a_column_adds_depends_on_no_other_row_and_a_dump_knows_the_usual_row() -> None:
+    classifier, (x, _) = taught(), stream(10, 300)
+    told = classifier.by_column(x)
+    assert told.sum(axis=1) + classifier.base == pytest.approx(classifier.log_odds(x), abs=1e-9)
+    assert [classifier.by_column(row[None, :])[0].tolist() for row in x] == told.tolist()
+    seen = stream(1, 2_000)[0]
+    for number in (0, 1, 3, 4):
+        assert classifier.usual[number] == pytest.approx(np.nanmedian(seen[:, number]), rel=0.05)
+    assert classifier.usual[2] in (5411, 5541, 7995, 4829)
+    again = Classifier.load(classifier.dump())
+    assert again.usual.tolist() == classifier.usual.tolist()
+    assert again.by_column(x).tolist() == told.tolist()
+
+
+def test_a_column_that_most_rows_lack_is_usually_missing() -> None:
+    sample = np.array([[np.nan, 1.0, 7.0], [np.nan, 3.0, 7.0], [5.0, 2.0, 9.0]], dtype=np.float32)
+    columns = (Column("km", "place"), Column("amount", "amount"), Column("mcc", "merchant", category=True))
+    assert binning.usual_of(sample, columns) == pytest.approx([np.nan, 2.0, 7.0], nan_ok=True)
 
 
 def test_what_the_card_did_explains_nothing_that_labels_say() -> None:

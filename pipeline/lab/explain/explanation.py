@@ -37,6 +37,14 @@ class ToldReason(msgspec.Struct, frozen=True):
     words: dict[str, str]
 
 
+class GroundTold(msgspec.Struct, frozen=True):
+    """A group of features: how much more than usually it added to the log odds of fraud, with a sentence by language."""
+
+    code: str
+    log_odds: float
+    words: dict[str, str]
+
+
 class Limit(msgspec.Struct, frozen=True):
     """A threshold of the policy: from ``score`` up, ``outcome``."""
 
@@ -47,7 +55,8 @@ class Limit(msgspec.Struct, frozen=True):
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. Times RFC 3339; ``amount`` in minor units of ``currency``. ``reasons``, ``rules`` and ``thresholds`` are
-    those of the policy that decided, None where its text is no longer at hand."""
+    those of the policy that decided, None where its text is no longer at hand. ``grounds``: what the score comes from, by
+    group of features, the heaviest first; None where no classifier gave it, or its model is no longer at hand."""
 
     transaction: str
     card: str
@@ -69,6 +78,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[ToldReason] | None
     thresholds: list[Limit] | None
     rules: list[RuleSeen] | None
+    grounds: list[GroundTold] | None
     score_again: Again
     decision_again: Again
 

@@ -13,11 +13,13 @@ from models.scorer import DAY_ONE_VERSION, Model
 from models.snapshot import SnapshotRefused, open_named
 from pipeline.core.columns import SCHEMA
 from pipeline.core.decide import Verdicts, decide
-from pipeline.core.decision import Outcome
+from pipeline.core.decision import Outcome, Reason
 from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.grounds import grounds, reasons
 from pipeline.core.policy import Policy, PolicyError
+from pipeline.core.poll import Floats
 from pipeline.core.words import Words
-from pipeline.lab.explain.explanation import Again, Explanation, FeatureValue, Limit, ToldReason
+from pipeline.lab.explain.explanation import Again, Explanation, FeatureValue, GroundTold, Limit, ToldReason
 from pipeline.lab.explain.near import TakenApart, Value, rules_seen, take_apart
 from pipeline.ports_archive import PastVersions
 
@@ -61,8 +63,10 @@ class Explainer:
             self._policies[version] = _policy(version, self._means)
         taken = self._policies[version]
         why = taken.why or _unasked(row)
-        seen = None if taken.policy is None or why else _Seen(row, taken.policy)
-        return _explained(row, seen, taken.rules, why, self._models[row["model_version"]], self._means.words)
+        model = self._models[row["model_version"]]
+        more = _more(row, model)
+        seen = None if taken.policy is None or why else _Seen(row, taken.policy, more)
+        return _explained(row, seen, taken.rules, why, model, self._means.words, _grounds(row, more, self._means.words))
 
 
 def _explained(
@@ -72,6 +76,7 @@ def _explained(
     why: str,
     model: Model | str,
     words: Mapping[str, Words],
+    told: list[GroundTold] | None,
 ) -> Explanation:
     """``seen`` None: the policy cannot be asked, for the reason ``why``; ``model`` or why there is none."""
     return Explanation(
@@ -93,6 +98,7 @@ def _explained(
         reasons=None if seen is None else seen.reasons(words),
         thresholds=None if seen is None or not row["scored"] else seen.thresholds(),
         rules=None if seen is None else rules_seen(rules, seen.columns) if row["scored"] else [],
+        grounds=told,
         score_again=_score_again(row, model),
         decision_again=_not_possible(why) if seen is None else seen.again(),
     )
@@ -124,7 +130,7 @@ def _score_again(row: Row, model: Model | str) -> Again:
         return _not_possible("score_gone")
     if isinstance(model, str):
         return _not_possible(model)
-    matrix = np.array([[np.nan if row[one.name] is None else row[one.name] for one in CATALOGUE]], dtype=np.float64)
+    matrix = _matrix(row)
     scores = model.scores(to_unit(matrix), matrix)
     computed = {name: float(column[0]) for name, column in zip(MEASURES, scores, strict=True)}
     recorded = {name: row[name] for name in MEASURES}
@@ -133,6 +139,31 @@ def _score_again(row: Row, model: Model | str) -> Again:
         return Again("same")
     why = "other_curve" if other == ["score"] else "score_differs"
     return Again("differs", why, {name: recorded[name] for name in other}, {name: computed[name] for name in other})
+
+
+def _matrix(row: Row) -> Floats:
+    """float64[1, C]: the features of ``row`` as they were."""
+    return np.array([[np.nan if row[one.name] is None else row[one.name] for one in CATALOGUE]], dtype=np.float64)
+
+
+def _more(row: Row, model: Model | str) -> Floats | None:
+    """What each feature of ``row`` added to the log odds above the usual, float64[1, C]; None: not known."""
+    if isinstance(model, str) or not row["scored"] or row["layout"] != LAYOUT:
+        return None
+    return model.grounds(_matrix(row))
+
+
+def _grounds(row: Row, more: Floats | None, words: Mapping[str, Words]) -> list[GroundTold] | None:
+    if more is None:
+        return None
+    return [
+        GroundTold(
+            one.code,
+            one.log_odds,
+            {language: some.say(Reason(one.code, one.detail)) for language, some in words.items()},
+        )
+        for one in grounds(more[0].tolist(), _matrix(row)[0].tolist())
+    ]
 
 
 def _bits(value: float) -> bytes:
@@ -184,12 +215,15 @@ def _unasked(row: Row) -> str:
 class _Seen:
     """The one transaction as the policy saw it."""
 
-    def __init__(self, row: Row, policy: Policy) -> None:
+    def __init__(self, row: Row, policy: Policy, more: Floats | None) -> None:
         self._policy = policy
         self._row = row
         self.columns = {name: _column(row, name) for name in SCHEMA}
         exempt = np.array([not row["scored"]])
-        self._verdicts: Verdicts = decide(policy, self.columns, 1, exempt, lambda index: str(row["id"]))
+        self._verdicts: Verdicts = decide(
+            policy, self.columns, 1, exempt, lambda index: str(row["id"]),
+            None if more is None else lambda told: reasons(more, _matrix(row)),
+        )  # fmt: skip
 
     def again(self) -> Again:
         actions = self._verdicts.actions(0)

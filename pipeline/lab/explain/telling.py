@@ -10,6 +10,8 @@ from pipeline.lab.explain.explanation import Again, Explanation, FeatureValue
 from pipeline.lab.explain.near import RulePart, RuleSeen
 from pipeline.lab.explain.words import LABELS, UNITS, WHY, Language
 
+_LEAST_SHOWN: Final = 0.05
+"""Log odds: a group that adds or takes less is left out."""
 _BAR: Final = MappingProxyType({True: "+", False: "–"})
 
 
@@ -35,6 +37,7 @@ def _lines(found: Explanation, language: Language) -> Iterator[str]:
     else:
         yield word["no_score"]
     yield from _reasons(found, word, language)
+    yield from _grounds(found, word, language)
     yield from _rules(found, word)
     yield from _features(found, word, language)
     yield word["again"]
@@ -57,6 +60,16 @@ def _reasons(found: Explanation, word: dict[str, str], language: Language) -> It
     for reason in found.reasons:
         words = reason.words.get("zh-CN" if language == "zh" else "en", reason.code)
         yield f"  {words}  ({reason.code})"
+
+
+def _grounds(found: Explanation, word: dict[str, str], language: Language) -> Iterator[str]:
+    if found.grounds is None:
+        return
+    yield f"{word['grounds']}:"
+    for ground in found.grounds:
+        if abs(ground.log_odds) >= _LEAST_SHOWN:
+            words = ground.words.get("zh-CN" if language == "zh" else "en", ground.code)
+            yield f"  {ground.log_odds:+6.2f}  {ground.code:<16} {words if ground.log_odds > 0 else ''}".rstrip()
 
 
 def _rules(found: Explanation, word: dict[str, str]) -> Iterator[str]:

@@ -26,6 +26,7 @@ LABELS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "policy_not_at_hand": ("the policy that decided is not at hand", "当时的策略文本已不可得"),
     "none": ("none", "无"),
     "threshold": ("threshold for", "评分门槛"),
+    "grounds": ("What the score comes from (log odds of fraud, above the usual)", "评分由何而来（欺诈对数几率，高于平常的部分）"),
     "rules_hit": ("Rules that hit", "命中的规则"),
     "rules_near": ("Rules that nearly hit", "接近命中的规则"),
     "features": ("Features", "特征"),
