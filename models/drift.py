@@ -28,10 +28,25 @@ class Drift:
 
     def after(self, values: Floats) -> float:
         """The index when ``values`` (float64[n], 0…1) have come besides."""
-        counts = np.bincount(np.searchsorted(EDGES, values, side="right"), minlength=len(EDGES) + 1)
+        counts = _histogram(values)
         self._recent = self._recent * math.exp(-len(values) / RECENT_ROWS) + counts
         self._earlier = self._earlier * math.exp(-len(values) / EARLIER_ROWS) + counts
         if self._earlier.sum() < 2 * RECENT_ROWS:
             return 0.0
-        recent, earlier = (np.maximum(bins / bins.sum(), _FLOOR) for bins in (self._recent, self._earlier))
-        return float(((recent - earlier) * np.log(recent / earlier)).sum())
+        return index(self._recent, self._earlier)
+
+
+def stability(values: Floats, others: Floats) -> float:
+    """The index between two sets of values in 0…1, neither of them empty."""
+    return index(_histogram(values), _histogram(others))
+
+
+def index(counts: Floats, others: Floats) -> float:
+    """The index between two histograms of the same bins, float64[k], neither of them empty."""
+    recent, earlier = (np.maximum(bins / bins.sum(), _FLOOR) for bins in (counts, others))
+    return float(((recent - earlier) * np.log(recent / earlier)).sum())
+
+
+def _histogram(values: Floats) -> Floats:
+    counts = np.bincount(np.searchsorted(EDGES, values, side="right"), minlength=len(EDGES) + 1)
+    return counts.astype(np.float64)

@@ -32,6 +32,8 @@ MAX_TEXT = 200
 MAX_CLASSIFIER_BYTES = 650_000
 MAX_ARRAYS = 64
 """Arrays of numbers that a classifier may consist of."""
+CHAMPION = "champion"
+"""What a bank's only model is called."""
 _ENVELOPE_BYTES = 100_000
 """Left for everything but the trees and the classifier: names, percentile grid, positions."""
 
@@ -64,7 +66,8 @@ class Snapshot:
     order; ``learned`` rows in the model's life; ``grid_rows`` rows behind the percentile grid; ``epoch`` of the
     learner's lease; ``positions`` partition → offset in ``transactions`` of the next row to learn; ``reading``
     partition → offset in ``scored`` of the record that holds it; ``as_of`` newest event time learned, unix seconds;
-    ``version`` names the content: equal versions are equal models.
+    ``version`` names the content: equal versions are equal models; ``model`` the one of the bank's models that this is a
+    version of.
     """
 
     shape: Shape
@@ -79,6 +82,7 @@ class Snapshot:
     reading: Mapping[int, int]
     as_of: float
     labelled: Labelled | None = None
+    model: str = CHAMPION
 
     @property
     def qualified(self) -> bool:
@@ -120,6 +124,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
     reading: dict[int, int]
     as_of: float
     labelled: _Labelled | None
+    model: str
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -171,6 +176,7 @@ def _pack(snapshot: Snapshot) -> bytes:
             dict(sorted(snapshot.reading.items())),
             snapshot.as_of,
             None if snapshot.labelled is None else _pack_labelled(snapshot.labelled),
+            snapshot.model,
         )
     )
 
@@ -253,6 +259,7 @@ def _unpack(content: _Content) -> Snapshot:
         reading=content.reading,
         as_of=content.as_of,
         labelled=None if content.labelled is None else _unpack_labelled(content.labelled),
+        model=content.model,
     )
 
 
@@ -265,7 +272,7 @@ def _check_numbers(content: _Content) -> None:
     names = content.names
     if not 1 <= len(names) <= MAX_FEATURES or len(set(names)) != len(names):
         raise ValueError("feature names missing, repeated or too many")
-    if any(not 1 <= len(text) <= MAX_TEXT for text in (content.layout, *names)):
+    if any(not 1 <= len(text) <= MAX_TEXT for text in (content.layout, content.model, *names)):
         raise ValueError("a name is empty or too long")
     if not math.isfinite(content.as_of):
         raise ValueError("the event time is not a number")

@@ -20,6 +20,7 @@ from pipeline.cli_compromise import compromise
 from pipeline.cli_contact import contact
 from pipeline.cli_evaluate import evaluate
 from pipeline.cli_explain import explain
+from pipeline.cli_model import model
 from pipeline.cli_pilot import pilot
 from pipeline.core.topics import DEFAULT_PARTITIONS
 from pipeline.lab.bench.options import PARTS, REFERENCES
@@ -129,6 +130,7 @@ main.add_command(contact)
 main.add_command(evaluate)
 main.add_command(compromise)
 main.add_command(explain)
+main.add_command(model)
 main.add_command(pilot)
 
 

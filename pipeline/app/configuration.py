@@ -1,7 +1,8 @@
 """What all roles' wiring shares: configuration files, secrets, metrics registries and ports."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,22 @@ from prometheus_client import (
     ProcessCollector,
 )
 
-from pipeline.adapters.files import WatchedFolder
+from pipeline.adapters.files import WatchedFile, WatchedFolder
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import Money, parse_rates
 from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
 from pipeline.core.lists import Lists, parse_list
-from pipeline.core.policy import Policy, parse_policy
+from pipeline.core.policy import Policy, PolicyError, parse_policy
 from pipeline.core.words import Words, parse_words
 from pipeline.roles.learner.course import FeatureSpace
+from pipeline.roles.scorer.settings import ScorerSettings
 from pipeline.settings import Settings
 
 LANGUAGES = ("en", "zh-CN")
 PORTS = {"gateway": 9110, "scorer": 9120, "learner": 9130, "contact": 9140, "reminder": 9150, "archive": 9160, "desk": 9170, "crm": 9180}  # fmt: skip
 LISTS = "lists"
 """The folder below CONFIG_DIR."""
+MODELS = "models.toml"
 FEATURE_SPACE = FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit)
 
 
@@ -55,6 +58,26 @@ def policy_parser(settings: Settings) -> Callable[[str, str], Policy]:
         return parse_policy(text, filename, SCHEMA, known)
 
     return parse
+
+
+def policy_thresholds(settings: Settings) -> Callable[[], Sequence[float]]:
+    """The scores from which the policy in use acts, read anew when its file changes; a text that is refused changes
+    nothing. Raises PolicyError and OSError as it is called first, here."""
+    file = WatchedFile(settings.config_dir / ScorerSettings().scorer_policy)
+    parse = policy_parser(settings)
+    known = [_thresholds(parse(*file.read()))]
+
+    def now() -> Sequence[float]:
+        if file.changed():
+            with contextlib.suppress(PolicyError, OSError, UnicodeError):  # the scorers tell of it
+                known[0] = _thresholds(parse(*file.read()))
+        return known[0]
+
+    return now
+
+
+def _thresholds(policy: Policy) -> Sequence[float]:
+    return sorted({threshold.score for threshold in policy.thresholds})
 
 
 class ListFolder:

@@ -4,16 +4,27 @@ import asyncio
 
 from models.calibrate import parse_prior
 from models.classifier import Classifier
+from models.scorer import Model
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.readers import KafkaReader
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.lease import RedisLease
-from pipeline.app.configuration import FEATURE_SPACE, done_before, new_registry, ops_port, read
+from pipeline.app.configuration import (
+    FEATURE_SPACE,
+    MODELS,
+    done_before,
+    new_registry,
+    ops_port,
+    policy_thresholds,
+    read,
+)
+from pipeline.core.models_file import parse_models
 from pipeline.core.topics import CONTROL, LABELS, SCORED
 from pipeline.roles.learner.columns import COLUMNS
 from pipeline.roles.learner.metrics import LearnerMetrics
+from pipeline.roles.learner.release import ReleasePlan, Releasing
 from pipeline.roles.learner.role import Learner, World
 from pipeline.roles.learner.settings import LearnerSettings
 
@@ -36,7 +47,16 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
     )
     curve = parse_prior(*read(settings, "models/prior.toml"))
     plan = settings.plan._replace(labels=settings.labels(lambda: Classifier(COLUMNS), len(COLUMNS), curve.of))
-    learner = Learner(world, FEATURE_SPACE, plan, settings.signing_key, metrics, settings.pace)
+    release = ReleasePlan(
+        parse_models(*read(settings, MODELS)).bands,
+        policy_thresholds(settings),
+        lambda snapshot: Model.trained(snapshot, curve),
+        FEATURE_SPACE.to_unit,
+    )
+    learner = Learner(
+        world, FEATURE_SPACE, plan, settings.signing_key, metrics, settings.pace,
+        lambda: Releasing(release, settings.signing_key, metrics),
+    )  # fmt: skip
     ops = OpsServer(registry, lambda: True, settings.metrics_host, ops_port(settings, "learner", worker))
     await ops.start()
     await learner.run(stop)

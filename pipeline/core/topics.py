@@ -9,7 +9,14 @@ from typing import NamedTuple, Protocol
 
 DEFAULT_PARTITIONS = 6
 MODEL_KEY = b"model"
-"""Key of the newest model on `control`."""
+"""Key of the newest model on `control` that goes live by itself."""
+MODEL_WITHHELD_KEY = b"model-withheld"
+"""Key of the newest model, where it lies outside the bank's bands: it goes live only when somebody promotes it."""
+MODEL_ORDER_KEY = b"model-order"
+"""Key of what people ordered last about the model."""
+MODEL_REPORT_KEY = b"model-report"
+"""Key of what the learner tells people of its models."""
+_MODEL_KEPT_KEY = b"model-kept:"
 _TABLE_KEY = b"table:"
 POLICY_KEY = b"policy:"
 """How the key of a policy's text on `control` begins; its version follows."""
@@ -24,6 +31,15 @@ def table_key(part: int) -> bytes:
 
 def is_table_key(key: bytes | None) -> bool:
     return key is not None and key.startswith(_TABLE_KEY)
+
+
+def kept_key(slot: int) -> bytes:
+    """Key on `control` of one of the earlier versions kept to go back to."""
+    return _MODEL_KEPT_KEY + b"%d" % slot
+
+
+def is_kept_key(key: bytes | None) -> bool:
+    return key is not None and key.startswith(_MODEL_KEPT_KEY)
 
 
 class Topic(NamedTuple):

@@ -24,7 +24,7 @@ NAMES = ("b", "a", "c")
 SMALL = Shape(4, 3, 50, 1)
 FIELDS = (
     "trees", "height", "window", "seed", "layout", "names", "features", "thresholds", "masses", "levels", "quantiles",
-    "grid_rows", "learned", "epoch", "positions", "reading", "as_of", "labelled",
+    "grid_rows", "learned", "epoch", "positions", "reading", "as_of", "labelled", "model",
 )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ WRONG_LABELLED: list[dict[int, Any]] = [
 
 @pytest.mark.parametrize("changes", WRONG_LABELLED, ids=lambda changes: str(changes)[:30])
 def test_signed_nonsense_of_labels_is_refused(both: bytes, changes: dict[int, Any]) -> None:
-    part = msgspec.msgpack.decode(both[len(MAGIC) + 32 :])[-1]
+    part = msgspec.msgpack.decode(both[len(MAGIC) + 32 :])[FIELDS.index("labelled")]
     assert forged(both, labelled=part) == both
     for place, value in changes.items():
         part[place] = value

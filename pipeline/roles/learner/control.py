@@ -1,5 +1,6 @@
 """What an earlier learner left on ``control``: its newest model, and the table of entities part by part."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -9,7 +10,7 @@ from models.half_space_trees import Shape
 from models.snapshot import Snapshot, SnapshotRefused, open_sealed
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import Bucket
-from pipeline.core.topics import CONTROL, MODEL_KEY, Record, is_table_key
+from pipeline.core.topics import CONTROL, MODEL_KEY, MODEL_WITHHELD_KEY, Record, is_table_key
 from pipeline.ports import Clock, Reader
 
 log = structlog.get_logger(__name__)
@@ -21,20 +22,26 @@ class LogSilent(Exception):
 
 @dataclass
 class Found:
-    """What ``control`` held that is signed with our key: the snapshot to go on from with its blob and time, the parts of
-    the table by number, and the highest epoch of any record."""
+    """What ``control`` held that is signed with our key: the snapshot to go on from with its key, blob and time, the parts
+    of the table by number, the highest epoch of any record, and where reading ended."""
 
     snapshot: Snapshot | None = None
     sealed: bytes = b""
+    key: bytes = MODEL_KEY
     made_at: float = 0.0
     highest_epoch: int = 0
     parts: dict[int, Bucket] = field(default_factory=dict)
+    next: dict[int, int] = field(default_factory=dict)
 
 
 class ControlState:
-    """Reads ``control``. ``fits``: shape, names and layout that a snapshot must have to be gone on from."""
+    """Reads ``control``. ``fits``: shape, names and layout that a snapshot must have to be gone on from; ``hear`` is told
+    every record."""
 
-    def __init__(self, key: bytes, fits: tuple[Shape, tuple[str, ...], str]) -> None:
+    def __init__(
+        self, key: bytes, fits: tuple[Shape, tuple[str, ...], str], hear: Callable[[Record], None] = lambda record: None
+    ) -> None:
+        self._hear = hear
         self._key = key
         self._fits = fits
 
@@ -54,15 +61,18 @@ class ControlState:
             for partition, records in poll.items():
                 for record in records:
                     self._take(found, record)
+                    self._hear(record)
+                    found.next[partition] = record.offset + 1
                 if records and records[-1].offset + 1 >= behind.get(partition, 0):
                     behind.pop(partition, None)
         return found
 
     def _take(self, found: Found, record: Record) -> None:
-        if not record.value or not (record.key == MODEL_KEY or is_table_key(record.key)):
+        models = (MODEL_KEY, MODEL_WITHHELD_KEY)  # a learner goes on learning from what it withheld, too
+        if not record.value or not (record.key in models or is_table_key(record.key)):
             return
         try:
-            if record.key == MODEL_KEY:
+            if record.key in models:
                 self._take_model(found, record, record.value)
             else:
                 take_part(found, open_part(record.value, self._key))
@@ -78,6 +88,7 @@ class ControlState:
         best = found.snapshot
         if best is None or (snapshot.epoch, snapshot.learned) >= (best.epoch, best.learned):
             found.snapshot, found.sealed, found.made_at = snapshot, value, record.timestamp / 1_000
+            found.key = record.key or MODEL_KEY
 
 
 def take_part(found: Found, part: Bucket) -> None:

@@ -11,10 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.bands import Reliability
 from models.drift import Drift
 from models.half_space_trees import Shape
 from models.learning import Learning
 from models.percentile import Percentile, RecentRows
+from models.recent import RowSample
 from models.snapshot import Snapshot
 from pipeline.core.entity_ledger import EntityLedger
 from pipeline.core.entity_table import Bucket
@@ -85,6 +87,7 @@ class Course:
             if resumed
             else Learning(plan.shape, space.names)
         )
+        self.sample = RowSample()
         self._drift = {name: Drift() for name in SCORES}
         self.labelled: LabelledLearning | None = None
         if plan.labels is not None:
@@ -124,6 +127,10 @@ class Course:
             as_of=self._as_of,
             labelled=None if self.labelled is None else self.labelled.part(),
         )
+
+    def reliability(self) -> Reliability:
+        """Of what the classifier told of recent labelled rows before it learned them."""
+        return Reliability(None, None) if self.labelled is None else self.labelled.told.reliability()
 
     def label_records(self, records: Iterable[Record]) -> None:
         """Take in what records of ``labels`` say, in their order. One that cannot be used is counted and passed over."""
@@ -227,6 +234,7 @@ class Course:
         self._metrics.skipped.labels("sampled_out").inc(int((first & ~kept).sum()))
         self._measure_drift(scored, first)
         chosen = np.flatnonzero(first & kept)
+        self.sample.add(scored.matrix()[chosen])
         arrival = Arrival(self.labelled, scored, chosen, record)
         fraud = np.zeros(len(ids), dtype=np.bool_)
         fraud[chosen] = arrival.frauds

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.labelled_model import LabelledModel, load
 from models.progress import Progress
+from models.recent import Told
 from models.snapshot import Labelled
 from pipeline.core.entity_ledger import NO_RECORD, Cause, EntityLedger
 from pipeline.core.label_book import LabelBook
@@ -69,6 +70,7 @@ class LabelledLearning:
         self.ledger = ledger
         self.classifier = load(resumed.kind, resumed.numbers) if resumed and resumed.numbers else plan.classifier()
         self.progress = resumed.progress if resumed else Progress()
+        self.told = Told()
         self._plan = plan
         self._metrics = metrics
         self._as_of = as_of
@@ -227,6 +229,8 @@ class LabelledLearning:
             [said[turn.learned] for turn in turns],
             self._plan.prior(percentiles).tolist(),
         )
+        for turn in turns:
+            self.told.add(said[turn.learned], turn.what == FRAUD, turn.row.weight)
         self._metrics.losses(self.progress)
         for what, number in Counter(turn.what for turn in turns).items():
             self._metrics.labelled.labels(_AS[what]).inc(number)

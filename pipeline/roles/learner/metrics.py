@@ -1,5 +1,7 @@
 """What Prometheus sees of the learner. Every series is there, at zero, from the start."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from models.progress import Progress
@@ -9,6 +11,8 @@ SKIP_REASONS = ("repeat", "sampled_out", "layout", "unreadable", "fraud")
 LEARNED_AS = ("genuine", "fraud", "unlabelled")
 JUDGED = ("classifier", "prior")
 SCORES = ("percentile", "score")
+BANDS = ("alert_factor", "half_share", "drift", "ece", "slope_low", "slope_high")
+"""What a version may be withheld for."""
 
 
 class LearnerMetrics:
@@ -68,6 +72,9 @@ class LearnerMetrics:
         self.drift = gauge(
             "model_drift", "Population stability index of recent scores against earlier ones.", ("score",)
         )
+        self.withheld = gauge("model_withheld", "1 while the newest version lies outside a band, by band.", ("band",))
+        for band in BANDS:
+            self.withheld.labels(band)
         for what in LEARNED_AS:
             self.labelled.labels(what)
         for one in JUDGED:
@@ -86,10 +93,16 @@ class LearnerMetrics:
             self.log_loss.labels("prior").set(progress.prior_loss / progress.weight)
         self.qualified.set(progress.qualified)
 
+    def judged(self, outside: Sequence[str]) -> None:
+        """The newest version lies outside these bands."""
+        for band in BANDS:
+            self.withheld.labels(band).set(band in outside)
+
     def standby(self) -> None:
         """This process no longer leads: what it said of the model and the log is no longer its to say."""
         self.leading.set(0)
         self.model_age.set(0)
+        self.judged(())
         self.consumer_lag.clear()
         self.model(NO_MODEL)
 

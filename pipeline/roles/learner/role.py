@@ -23,6 +23,7 @@ from pipeline.roles.learner.control import ControlState, Found
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
 from pipeline.roles.learner.inputs import EVERYTHING_MS, LabelsRead, Stretch, in_order, read_again, up_to
 from pipeline.roles.learner.metrics import LearnerMetrics
+from pipeline.roles.learner.release import Releasing
 
 LEASE_NAME = "learner"
 
@@ -54,6 +55,8 @@ class Pace(NamedTuple):
     """``control`` not read to its end for so long: begin again rather than learn without what it holds."""
     labels_s: float = 0.2
     """How often to look for labels; what they change in the table is told at once."""
+    orders_s: float = 1.0
+    """How often to look for orders about the model."""
 
 
 class LeaseLost(Exception):
@@ -62,14 +65,15 @@ class LeaseLost(Exception):
 
 @dataclass
 class _Published:
-    """The newest snapshot, as it stands on ``control``."""
+    """The newest snapshot, as it stands on ``control``: ``told`` is repeated for scorers that come late."""
 
-    sealed: bytes
+    told: Sequence[Outgoing]
     made_at: float
 
 
 class Learner:
-    """``key`` signs the snapshots; ``space`` is what the model sees."""
+    """``key`` signs the snapshots; ``space`` is what the model sees; ``releasing`` makes, for each term of leading, who
+    decides which snapshots go live by themselves (None: all)."""
 
     def __init__(
         self,
@@ -79,7 +83,11 @@ class Learner:
         key: bytes,
         metrics: LearnerMetrics,
         pace: Pace | None = None,
+        releasing: Callable[[], Releasing] | None = None,
     ) -> None:
+        self._new_releasing = releasing
+        self._releasing: Releasing | None = None
+        self._orders_at = 0.0
         self._world = world
         self._space = space
         self._plan = plan
@@ -117,17 +125,20 @@ class Learner:
     async def _lead(self, lease_epoch: int, stop: asyncio.Event) -> None:
         self._renewed_at = self._world.clock.now()
         self._metrics.leading.set(1)
+        self._releasing = self._new_releasing() if self._new_releasing is not None else None
         try:
             found = await self.newest()
             epoch = max(lease_epoch, found.highest_epoch + 1)  # also after a store that lost its epochs
             self._take_over(found)
             reader = self._world.open_scored()
-            labels = self._world.open_labels()
+            labels, orders = self._world.open_labels(), self._world.open_control()
             try:
-                await self._learn(reader, labels, found, lease_epoch, epoch, stop)
+                await orders.start(found.next)
+                await self._learn(reader, labels, orders, found, lease_epoch, epoch, stop)
             finally:
                 await reader.stop()
                 await labels.stop()
+                await orders.stop()
         finally:
             self._published = None
             self._metrics.standby()
@@ -136,7 +147,9 @@ class Learner:
     async def newest(self) -> Found:
         """What ``control`` holds. Raises LogSilent."""
         reader = self._world.open_control()
-        pace, state = self._pace, ControlState(self._key, (self._plan.shape, self._space.names, self._space.layout))
+        hear = self._releasing.hear if self._releasing is not None else lambda record: None
+        pace, fits = self._pace, (self._plan.shape, self._space.names, self._space.layout)
+        state = ControlState(self._key, fits, hear)
         try:
             await reader.start()
             return await state.read(reader, self._world.clock, pace.poll_s, pace.control_silence_s)
@@ -149,12 +162,19 @@ class Learner:
         if found.snapshot is None:
             _log.info("learner: leading, with a new model")
             return
-        self._published = _Published(found.sealed, found.made_at)
+        self._published = _Published([Outgoing(found.key, found.sealed)], found.made_at)
         self._metrics.model(found.snapshot.version)
         _log.info("learner: leading", version=found.snapshot.version, learned=found.snapshot.learned)
 
     async def _learn(
-        self, reader: Reader, labels: Reader, found: Found, lease_epoch: int, epoch: int, stop: asyncio.Event
+        self,
+        reader: Reader,
+        labels: Reader,
+        orders: Reader,
+        found: Found,
+        lease_epoch: int,
+        epoch: int,
+        stop: asyncio.Event,
     ) -> None:
         # The snapshot says where in `scored` to go on. If that place is gone from the log, the next attempt reads all
         # that is retained: rows already learned are known by their source offsets.
@@ -176,6 +196,7 @@ class Learner:
             if not poll:
                 await self._hear(course, heard, EVERYTHING_MS, lease_epoch, epoch)
             await self._repeat(course, lease_epoch, epoch)
+            await self._hear_orders(orders)
             await self._watch(reader, course)
 
     async def _recall(
@@ -223,6 +244,13 @@ class Learner:
         if changed := self._changed(course, epoch):
             await self._append(changed, lease_epoch)
 
+    async def _hear_orders(self, orders: Reader) -> None:
+        if self._releasing is not None and (now := self._world.clock.now()) - self._orders_at >= self._pace.orders_s:
+            self._orders_at = now
+            for records in (await orders.poll(0.0)).values():
+                for record in records:
+                    self._releasing.hear(record)
+
     def _changed(self, course: Course, epoch: int) -> list[Outgoing]:
         changed = [seal_part(part, self._key) for part in course.table_changes(epoch)]
         self._metrics.table_parts.inc(len(changed))
@@ -236,8 +264,11 @@ class Learner:
         """With what changed in the table: whoever goes on from the snapshot takes that for told."""
         now = self._world.clock.now()
         sealed = seal(snapshot, self._key)
-        await self._append([*self._changed(course, snapshot.epoch), Outgoing(MODEL_KEY, sealed)], lease_epoch)
-        self._published = _Published(sealed, now)
+        told = [Outgoing(MODEL_KEY, sealed)]
+        if self._releasing is not None:
+            told = self._releasing.records(snapshot, sealed, course.sample.rows(), course.reliability(), now)
+        await self._append([*self._changed(course, snapshot.epoch), *told], lease_epoch)
+        self._published = _Published(told, now)
         self._metrics.snapshots.inc()
         self._metrics.model(snapshot.version)
         _log.info("learner: model published", version=snapshot.version, learned=snapshot.learned, bytes=len(sealed))
@@ -250,7 +281,7 @@ class Learner:
             self._repeated_at = now
             again = [seal_part(part, self._key) for part in course.table(epoch)]
             if self._published is not None:
-                again.append(Outgoing(MODEL_KEY, self._published.sealed))
+                again.extend(self._published.told)
             if again:
                 await self._append(again, lease_epoch)
 

@@ -15,15 +15,16 @@ import structlog
 
 from models.calibrate import PriorCurve
 from models.scorer import Model
-from models.snapshot import SnapshotRefused, open_sealed
+from models.snapshot import Snapshot, SnapshotRefused
 from pipeline.core.currencies import Money
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import EntityTable
 from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES
 from pipeline.core.lists import NO_LISTS, ListError, Lists
+from pipeline.core.model_shelf import ModelShelf
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Versions
-from pipeline.core.topics import MODEL_KEY, is_table_key
+from pipeline.core.topics import MODEL_KEY, MODEL_ORDER_KEY, is_table_key
 from pipeline.ports import Reader
 
 POLICY_LOOK_S = 0.5
@@ -68,7 +69,7 @@ class Knowledge:
         self._curve = curve
         self._key = snapshot_key
         self._parse = parse
-        self._epoch = -1
+        self._shelf = None if snapshot_key is None else ModelShelf(snapshot_key, self._made)
         _check_met(policy, lists)
         self._waiting: Lists | None = None
         """Lists that were refused because the running policy asks more: another may not."""
@@ -136,26 +137,41 @@ class Knowledge:
             await asyncio.sleep(POLICY_LOOK_S)
 
     def take_model(self, sealed: bytes) -> bool:
-        """Use a sealed snapshot from `control`; False when it is refused."""
-        if self._key is None:
+        """A sealed snapshot that the learner released: in force at once unless people ordered another. False when it is
+        refused."""
+        return self._take(sealed, ModelShelf.take_model)
+
+    def take_order(self, record: bytes) -> bool:
+        """What people ordered about the model. False when it is refused."""
+        return self._take(record, ModelShelf.take_order)
+
+    def _take(self, record: bytes, take: Callable[[ModelShelf, bytes], object]) -> bool:
+        if self._shelf is None:
             log.warning("a model was published, but CARDWATCH_SNAPSHOT_KEY is not set: it cannot be checked")
             return False
         try:
-            snapshot = open_sealed(sealed, self._key)
-            if snapshot.layout != LAYOUT or tuple(snapshot.names) != MODEL_FEATURES:
-                raise SnapshotRefused(f"made for features {snapshot.layout}, this scorer has {LAYOUT}")
-            if snapshot.epoch < self._epoch:
-                raise SnapshotRefused(f"learner epoch {snapshot.epoch} is over: {self._epoch} is in force")
-            model = Model.trained(snapshot, self._curve)
-            model.scores(np.zeros((1, len(MODEL_FEATURES))), np.zeros((1, len(CATALOGUE))))  # fits what will be asked
+            take(self._shelf, record)
         except ValueError as error:
             log.error("model refused, the running one stays", reason=str(error), running=self.current.model.version)
             return False
-        self._epoch = snapshot.epoch
-        if model.version != self.current.model.version:
+        model, order = self._shelf.in_force, self._shelf.release.order
+        if model is not None and model.version != self.current.model.version:
             self.current = self.current._replace(model=model)
-            log.info("model in force", version=model.version, learned=snapshot.learned)
+            log.info("model in force", version=model.version, ordered=order.action if order else None)
         return True
+
+    @property
+    def frozen(self) -> bool:
+        """Whether people ordered one version to be kept."""
+        return self._shelf is not None and self._shelf.release.frozen
+
+    def _made(self, snapshot: Snapshot) -> Model:
+        """Raises ValueError."""
+        if snapshot.layout != LAYOUT or tuple(snapshot.names) != MODEL_FEATURES:
+            raise SnapshotRefused(f"made for features {snapshot.layout}, this scorer has {LAYOUT}")
+        model = Model.trained(snapshot, self._curve)
+        model.scores(np.zeros((1, len(MODEL_FEATURES))), np.zeros((1, len(CATALOGUE))))  # fits what will be asked
+        return model
 
     def take_part(self, sealed: bytes) -> bool:
         """Use a sealed part of the table of entities; False when it is refused."""
@@ -196,6 +212,8 @@ class Knowledge:
                     reached[number] = record.offset + 1
                     if record.key == MODEL_KEY and record.value:
                         self.take_model(record.value)
+                    elif record.key == MODEL_ORDER_KEY and record.value:
+                        self.take_order(record.value)
                     elif is_table_key(record.key) and record.value:
                         self.take_part(record.value)
 
