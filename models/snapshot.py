@@ -8,8 +8,8 @@ learner's mistake.
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -48,7 +48,8 @@ class Labelled:
     learned anything), how well it does,
     and where to read on. ``labels`` partition → offset in ``labels`` of the next one to take in; ``waiting_from`` and
     ``labels_from`` partition → offset in ``scored`` and ``labels`` from which what a label may still be needed for, or
-    may still change, is read again (it is learned already)."""
+    may still change, is read again (it is learned already); ``sought`` partition → offsets in ``labels`` of those that
+    were taken in, and wait for their row."""
 
     kind: str
     numbers: Mapping[str, NDArray[np.generic]]
@@ -56,6 +57,7 @@ class Labelled:
     labels: Mapping[int, int]
     waiting_from: Mapping[int, int]
     labels_from: Mapping[int, int]
+    sought: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +105,7 @@ class _Labelled(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
     labels: dict[int, int]
     waiting_from: dict[int, int]
     labels_from: dict[int, int]
+    sought: dict[int, list[int]]
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
@@ -187,14 +190,12 @@ def _pack_labelled(labelled: Labelled) -> _Labelled:
     for name, array in sorted(labelled.numbers.items()):
         into, kind = (samples, "<f4") if array.dtype == np.float32 else (numbers, "<f8")
         into[name] = (list(array.shape), array.astype(kind).tobytes())
-    places = (labelled.labels, labelled.waiting_from, labelled.labels_from)
-    return _Labelled(
-        labelled.kind,
-        numbers,
-        samples,
-        tuple(map(float, labelled.progress)),
-        *(dict(sorted(place.items())) for place in places),
+    labels, waiting_from, labels_from = (
+        dict(sorted(place.items())) for place in (labelled.labels, labelled.waiting_from, labelled.labels_from)
     )
+    sought = {number: list(offsets) for number, offsets in sorted(labelled.sought.items())}
+    progress = tuple(map(float, labelled.progress))
+    return _Labelled(labelled.kind, numbers, samples, progress, labels, waiting_from, labels_from, sought)
 
 
 def _unpack_labelled(content: _Labelled) -> Labelled:
@@ -216,11 +217,13 @@ def _unpack_labelled(content: _Labelled) -> Labelled:
     if len(progress) != len(Progress._fields) or not all(math.isfinite(one) and one >= 0 for one in progress):
         raise ValueError("the classifier's progress is out of range")
     _check_places(content.labels, content.waiting_from, content.labels_from)
+    _check_places(*({number: offset} for number, offsets in content.sought.items() for offset in offsets))
     if numbers:
         load(content.kind, numbers)
     return Labelled(
-        content.kind, numbers, Progress(*progress), content.labels, content.waiting_from, content.labels_from
-    )
+        content.kind, numbers, Progress(*progress), content.labels, content.waiting_from, content.labels_from,
+        content.sought,
+    )  # fmt: skip
 
 
 def _check_places(*places: Mapping[int, int]) -> None:

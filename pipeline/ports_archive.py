@@ -87,6 +87,35 @@ class Archive(Protocol):
         withdrawn or superseded by then hold no more."""
 
 
+class Sought(NamedTuple):
+    """A transaction of the past, as a label names it."""
+
+    transaction: str
+    card: str
+
+
+class PastRow(NamedTuple):
+    """A transaction as it was scored: ``offset`` in ``partition`` of `transactions`, event time (unix seconds),
+    percentile, what it was made with and where (texts, for each of `pipeline.core.features.KINDS`), and features
+    float64[F] in the order of the catalogue whose fingerprint is ``layout``."""
+
+    partition: int
+    offset: int
+    at: float
+    percentile: float
+    entities: tuple[str | None, ...]
+    layout: str
+    features: Any
+
+
+class Past(Protocol):
+    """Scored rows by the ids of their transactions, long after."""
+
+    def rows(self, sought: Sequence[Sought]) -> list[PastRow | None]:
+        """For each of ``sought`` its row; None: there is none, or it was never scored. Of a repeated id the first.
+        Slow: to be called beside the event loop. Raises `OSError` where disk or rights are wanting."""
+
+
 class Place(NamedTuple):
     """Where one pays: a merchant, or one of its terminals."""
 

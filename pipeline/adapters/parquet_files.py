@@ -69,6 +69,9 @@ def publish(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
+    """Remove a file of rows, what lies beside it first."""
+    for beside in path.parent.glob(path.name + ".*"):
+        beside.unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 

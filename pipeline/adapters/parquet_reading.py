@@ -51,7 +51,7 @@ class ParquetArchive:
         return sorted({each.day for each in files.pieces_of(self._root, kind)})
 
     def relation(self, first: date, last: date) -> duckdb.DuckDBPyRelation:
-        return self._connection.sql(_all_columns("scored", files.paths_that_count(self._root, "scored", first, last)))
+        return self._connection.sql(all_columns("scored", files.paths_that_count(self._root, "scored", first, last)))
 
     def columns(
         self, first: date, last: date, names: Sequence[str], condition: str = "", at_a_time: int = 100_000
@@ -64,7 +64,7 @@ class ParquetArchive:
         for pieces, low, high in _shares(counted, at_a_time):
             paths = [str(files.path_of(self._root, "scored", each)) for each in pieces]
             found = self._connection.execute(
-                f"SELECT {wanted} FROM ({_all_columns('scored', paths)}) "
+                f"SELECT {wanted} FROM ({all_columns('scored', paths)}) "
                 f"WHERE source_offset BETWEEN {low} AND {high}" + (f" AND ({condition})" if condition else "")
             ).fetchnumpy()
             if len(found[names[0]]):
@@ -77,7 +77,7 @@ class ParquetArchive:
         if not paths:
             return None
         found = self._connection.execute(
-            f"SELECT * EXCLUDE (day) FROM ({_all_columns('scored', paths)}) WHERE id = ? "
+            f"SELECT * EXCLUDE (day) FROM ({all_columns('scored', paths)}) WHERE id = ? "
             "ORDER BY timestamp_ms, source_partition, source_offset LIMIT 1",
             [identifier],
         )
@@ -88,7 +88,7 @@ class ParquetArchive:
     def labels_in_force(
         self, at_ms: int, first: date | None = None, last: date | None = None
     ) -> dict[str, NDArray[Any]]:
-        labels = _all_columns(
+        labels = all_columns(
             "labels", files.paths_that_count(self._root, "labels", first or _ALL_DAYS[0], last or _ALL_DAYS[1])
         )
         found = self._connection.execute(_IN_FORCE.format(labels=labels, at_ms=int(at_ms))).fetchnumpy()
@@ -102,7 +102,7 @@ class ParquetArchive:
         }
 
 
-def _all_columns(kind: Kind, paths: Sequence[str]) -> str:
+def all_columns(kind: Kind, paths: Sequence[str]) -> str:
     """The rows of ``paths`` with every column that the archive has today, whatever it had when they were written."""
     nothing = ", ".join(f'CAST(NULL AS {TYPES[what]}) AS "{name}"' for name, what in COLUMNS[kind].items())
     none = f"SELECT {nothing}, CAST(NULL AS DATE) AS day WHERE false"

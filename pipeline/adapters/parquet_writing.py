@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.adapters import parquet_files as files
+from pipeline.adapters import parquet_ids as ids
 from pipeline.core.archive_columns import LABEL_COLUMNS, SCORED_COLUMNS, ColumnKind, Columns
 from pipeline.core.archive_files import KINDS, Kind, Piece, places, that_count, together
 from pipeline.ports_archive import Kept
@@ -103,6 +104,8 @@ class ParquetShelf:
             finally:
                 self._writing.unregister("rows")
             files.publish(path)
+            if kind == "scored":
+                ids.put(path, ids.sorted_ids(columns["id"].tolist(), columns["source_offset"], piece.first))
 
     async def compact(self, kind: Kind, group: Sequence[Piece]) -> None:
         await asyncio.to_thread(self._compact, kind, group)
@@ -121,7 +124,12 @@ class ParquetShelf:
             ).fetchone()
             if rows is None or written != int(rows[0]):
                 raise OSError(f"{path}: {written} rows were put together from files of {rows}; the files stay")
+            found = None
+            if kind == "scored":
+                found = ids.together(group, [files.path_of(self._root, kind, each) for each in group], self._compacting)
             files.publish(path)
+            if found is not None:
+                ids.put(path, found)
 
     async def tidy(self, now: float) -> None:
         for kind in KINDS:
@@ -157,6 +165,7 @@ class ParquetShelf:
     def _empty(self, path: Path) -> None:
         rows = self._writing.execute(f"SELECT num_rows FROM parquet_file_metadata({quoted(str(path))})").fetchone()
         if rows and rows[0]:
+            ids.beside(path).unlink(missing_ok=True)
             self._copy(
                 self._writing,
                 f"SELECT * FROM read_parquet({quoted(str(path))}, hive_partitioning = false) LIMIT 0",

@@ -1,6 +1,7 @@
 """Wiring of the learner."""
 
 import asyncio
+from pathlib import Path
 
 from models.calibrate import parse_prior
 from models.classifier import Classifier
@@ -22,6 +23,7 @@ from pipeline.app.configuration import (
 )
 from pipeline.core.models_file import parse_models
 from pipeline.core.topics import CONTROL, LABELS, SCORED
+from pipeline.ports_archive import Past
 from pipeline.roles.learner.columns import COLUMNS
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.release import ReleasePlan, Releasing
@@ -44,6 +46,7 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
         lease=RedisLease(redis, settings.topic_prefix),
         clock=SystemClock(),
         open_labels=lambda: KafkaReader(settings, LABELS),
+        past=_past(settings.learner_archive_dir),
     )
     curve = parse_prior(*read(settings, "models/prior.toml"))
     plan = settings.plan._replace(labels=settings.labels(lambda: Classifier(COLUMNS), len(COLUMNS), curve.of))
@@ -63,3 +66,12 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
     await ops.stop()
     await kafka.stop()
     await redis.aclose()
+
+
+def _past(archive: Path | None) -> Past | None:
+    """DuckDB, some 65 MB, is loaded only where there is something to read with it."""
+    if archive is None:
+        return None
+    from pipeline.adapters.parquet_past import ParquetPast
+
+    return ParquetPast(archive)

@@ -29,6 +29,7 @@ from pipeline.core.conversation import (
     SwitchSilent,
 )
 from pipeline.core.exemption import Exemption, exemption_after
+from pipeline.core.label_book import CONFIDENCE
 from pipeline.core.matters import about
 from pipeline.core.moments import rfc3339
 from pipeline.core.plan import Plan
@@ -209,6 +210,8 @@ def _block(scene: Scene) -> Iterable[Effect]:
 
 def _labels(scene: Scene) -> Iterable[Effect]:
     """What is known now of each alert spoken about; a later label names the one before it."""
+    event = scene.event
+    assert isinstance(event, Answered)
     for alert in _spoken(scene):
         yield Label(
             id=_label_id(scene, alert, alert.labels),
@@ -216,6 +219,7 @@ def _labels(scene: Scene) -> Iterable[Effect]:
             card=scene.after.card,
             fraud=None if alert.verdict is None else alert.verdict == "fraud",
             source="cardholder",
+            confidence=None if alert.verdict is None else CONFIDENCE[event.assurance],
             time=rfc3339(scene.now_ms / 1000),
             supersedes=_label_id(scene, alert, alert.labels - 1) if alert.labels > 1 else None,
         )

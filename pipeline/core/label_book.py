@@ -14,6 +14,10 @@ from pipeline.core.records import Label
 from pipeline.core.transaction import unix_seconds
 
 RANK: Final = {"chargeback": 3, "network": 3, "analyst": 2, "import": 2, "cardholder": 1}
+CONFIDENCE: Final = {"agent": 0.98, "app": 0.95, "voice": 0.9, "sms": 0.8}
+"""Of a cardholder's word, by how it was proven who answers: whom to believe, and how much it counts when it is learned. A
+text's sender can be forged and its telephone be in other hands, a voice on the known number less so, the app asks for
+its secret; an agent asks for more."""
 MOST_LABELS: Final = 5_000_000
 """Labels remembered; the oldest go first."""
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from models.calibrate import parse_prior
 from models.scorer import Model
+from pipeline.adapters import parquet_ids as ids
 from pipeline.adapters.kafka.log import partition_of
 from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader
 from pipeline.adapters.parquet_reading import ParquetArchive
@@ -251,7 +252,9 @@ class Place:
         return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
 
     def files(self, kind: str = "scored") -> list[str]:
-        return sorted(str(path.relative_to(self.root / kind)) for path in (self.root / kind).rglob("p*"))
+        """Of rows: what lies beside them is left out."""
+        found = (path for path in (self.root / kind).rglob("p*") if path.suffix != ids.SUFFIX)
+        return sorted(str(path.relative_to(self.root / kind)) for path in found)
 
 
 def without_day(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[int, int], dict[str, Any]]:

@@ -13,6 +13,7 @@ from models.snapshot import Snapshot, open_sealed
 from pipeline.core.scored import Scored, encode
 from pipeline.core.topics import CONTROL, LABELS, SCORED, Topic
 from pipeline.ports import Outgoing, Poll
+from pipeline.ports_archive import Past
 from pipeline.roles.learner.course import FeatureSpace, Plan
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.role import Learner, Pace, World
@@ -154,6 +155,7 @@ class Bank:
     space: FeatureSpace = SPACE
     key: bytes = KEY
     retained_from: int = 0
+    past: Past | None = None
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -173,19 +175,20 @@ class Bank:
             self.lease,
             self.clock,
             lambda: MemoryReader(self.log, LABELS),
+            self.past,
         )
         registry = CollectorRegistry()
         return Learner(world, self.space, self.plan, self.key, LearnerMetrics(registry), self.pace), registry
 
-    async def until_idle(self) -> dict[str, float]:
-        """One learner, from its start until it has read everything, stopped in good order. Its metrics while it
-        still led: ``name/label/…`` → value."""
+    async def until_idle(self, until: Callable[[dict[str, float]], bool] = lambda figures: True) -> dict[str, float]:
+        """One learner, from its start until it has read everything and ``until`` holds of its metrics, stopped in good
+        order. Its metrics while it still led: ``name/label/…`` → value."""
         stop = asyncio.Event()
         figures: list[dict[str, float]] = []
 
         def idle() -> None:
             figures.append(figures_of(registry))
-            if len(figures) == 2:
+            if len(figures) >= 2 and until(figures[-1]):
                 stop.set()
 
         learner, registry = self.learner(idle)

@@ -273,7 +273,7 @@ class ArchiveRun:
                 if self._kept_on != today:
                     for day in expired({each.day for each in pieces}, today, self._pace.keep_days):
                         await shelf.forget(kind, day)
-                group = self._next_group(kind, pieces, now)
+                group = self._next_group(kind, shelf.pieces(kind), now)
                 if group:
                     self.compacting = asyncio.create_task(self._compact(kind, group))
             kept = shelf.kept(kind)

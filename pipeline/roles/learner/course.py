@@ -4,7 +4,7 @@ A pure value over time: records in, snapshots out at window boundaries. The same
 often the course was broken off and taken up again from one of its snapshots.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -25,9 +25,11 @@ from pipeline.core.records import Label
 from pipeline.core.scored import Floats, Scored, decode
 from pipeline.core.transaction import Refused
 from pipeline.ports import Record
+from pipeline.ports_archive import PastRow
 from pipeline.roles.learner.arrival import Arrival, arrived
 from pipeline.roles.learner.carry import Carry
 from pipeline.roles.learner.labelled import LabelledLearning, LabelPlan
+from pipeline.roles.learner.late import Wanted
 from pipeline.roles.learner.metrics import SCORES, LearnerMetrics
 
 _label_decoder = msgspec.json.Decoder(Label)
@@ -156,6 +158,35 @@ class Course:
                     self.labelled.note(label)
             finally:
                 self.labelled.learn_noted()
+
+    # --- labels that come late
+
+    @property
+    def full(self) -> bool:
+        """Whether no further label should be taken in for now: too many wait for their row."""
+        return self.labelled is not None and self.labelled.full
+
+    def wanted(self) -> dict[int, Wanted]:
+        """Rows that labels wait for and the archive has, by the digest of their id."""
+        return {} if self.labelled is None else self.labelled.wanted()
+
+    def fetched(self, rows: Mapping[int, PastRow | None]) -> None:
+        """These are the rows that were wanted. What `scored` still has to bring is left to it."""
+        if self.labelled is not None:
+            self.labelled.fetched({key: self._usable(row) for key, row in rows.items()})
+
+    def _usable(self, row: PastRow | None) -> PastRow | None:
+        result = "found"
+        if row is None:
+            result = "not_archived"
+        elif row.offset >= self._seen.next.get(row.partition, 0):
+            result = "to_come"
+        elif row.layout != self._space.layout:
+            result = "other_features"
+        self._metrics.late.labels(result).inc()
+        return row if result == "found" else None
+
+    # --- the table of entities
 
     def table_changes(self, epoch: int) -> Iterator[Bucket]:
         """The parts of the table of entities that changed since they were asked for last."""

@@ -15,6 +15,8 @@ from pipeline.roles.learner.control import LogSilent
 from pipeline.roles.learner.course import Course
 
 EVERYTHING_MS = 1 << 62
+LABELS_TOGETHER = 256
+"""Learned at once, so that there is room for what they may want of the archive."""
 LIVE_MS = 10_000
 """What was scored less than so long ago is the present, in which nothing said is held back: clocks differ by some
 seconds, and a NO protects the next cards at once."""
@@ -38,14 +40,15 @@ class LabelsRead:
         self._held: deque[Record] = deque()
 
     async def hear(self, course: Course, up_to_ms: int) -> None:
-        """Take in what was said up to the log's time ``up_to_ms`` and is here."""
+        """Take in what was said up to the log's time ``up_to_ms`` and is here, as long as ``course`` has room for it."""
         if not self._held:
             poll = await self._reader.poll(0.0)
             self._held.extend(in_order(poll))
-        due = []
-        while self._held and self._held[0].timestamp <= up_to_ms:
-            due.append(self._held.popleft())
-        course.label_records(due)
+        while self._held and self._held[0].timestamp <= up_to_ms and not course.full:
+            due = []
+            while self._held and self._held[0].timestamp <= up_to_ms and len(due) < LABELS_TOGETHER:
+                due.append(self._held.popleft())
+            course.label_records(due)
 
 
 class Stretch(NamedTuple):

@@ -7,7 +7,7 @@ labels that still matter once more, and knows.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +17,12 @@ from models.labelled_model import LabelledModel, load
 from models.progress import Progress
 from models.recent import Told
 from models.snapshot import Labelled
+from pipeline.core.entities import digest_of
 from pipeline.core.entity_ledger import NO_RECORD, Cause, EntityLedger
-from pipeline.core.label_book import LabelBook
+from pipeline.core.label_book import LabelBook, Verdict
 from pipeline.core.records import Label
+from pipeline.ports_archive import PastRow
+from pipeline.roles.learner.late import LateRows, Wanted
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.waiting import FRAUD, GENUINE, UNKNOWN, UNLABELLED, Arrived, Waited, Waiting, matrix_of
 
@@ -33,7 +36,7 @@ class LabelPlan(NamedTuple):
     """How to learn from labels. ``classifier`` makes a new one for ``columns`` features; ``prior`` the probability by
     percentile that it has to do better than; rows wait ``keep_s`` seconds of event time for their label, within
     ``most_bytes``; after ``maturity_s`` (None: never) one without a label counts as genuine, ``unlabelled_weight`` of
-    one with."""
+    one with. ``archived``: rows that wait no more can be had from the archive, so each labelled one stands for itself."""
 
     classifier: Callable[[], LabelledModel]
     columns: int
@@ -42,6 +45,7 @@ class LabelPlan(NamedTuple):
     maturity_s: float | None
     unlabelled_weight: float
     most_bytes: int
+    archived: bool = False
 
 
 class _Turn(NamedTuple):
@@ -80,6 +84,8 @@ class LabelledLearning:
         self._rows: list[Waited] = []
         self._weights: list[float] = []
         self._frauds: list[bool] = []
+        self._late = LateRows(plan.columns) if plan.archived else None
+        self._sought = {(number, at) for number, every in resumed.sought.items() for at in every} if resumed else set()
 
     def frauds(self, keys: list[int]) -> NDArray[np.bool_]:
         """Which transactions are known to be fraud."""
@@ -109,22 +115,53 @@ class LabelledLearning:
 
     def note(self, label: Label, place: tuple[int, int] = NO_RECORD) -> None:
         """As `label`, but learned when `learn_noted` is called: before anything else is asked of this."""
+        before = None if self._late is None else self._book.verdict(digest_of(label.transaction))
         key = self._book.take(label, *place)
         row = self._waiting.find(key, self._as_of)
-        if row is None:
+        if row is None and self._late is not None:
+            row = self._late.find(key)
+            if row is None:
+                self._late.want(key, label, before, self._book.verdict(key), place)
+        elif row is None:
             self._metrics.unmatched.inc()
         self._decide(key, row)
         self._book.forget(self._as_of - self._plan.keep_s)
 
+    @property
+    def full(self) -> bool:
+        """Whether no further label should be taken in for now."""
+        return self._late is not None and self._late.full
+
+    def wanted(self) -> dict[int, Wanted]:
+        """Rows that are needed from the archive."""
+        if self._late is None:
+            return {}
+        self._metrics.late_waiting.set(len(self._late))
+        return self._late.next()
+
+    def fetched(self, rows: Mapping[int, PastRow | None]) -> None:
+        """``rows`` are those that were wanted; None: there is none, or none yet."""
+        assert self._late is not None
+        aged_before = float("-inf") if self._plan.maturity_s is None else self._as_of - self._plan.keep_s
+        for key, past in rows.items():
+            row, holds = self._late.found(key, past, aged_before)
+            if row is None:
+                self._metrics.unmatched.inc()
+            elif self._waiting.find(key, self._as_of) is None:
+                self._hold(row, self._book.verdict(key) if key in self._book else holds)
+        self.learn_noted()
+
     def part(self) -> Labelled:
         """All of it, for a snapshot."""
+        sought = {} if self._late is None else self._late.sought()
         return Labelled(
             kind=self.classifier.kind,
             numbers=self.classifier.dump() if self.classifier.settled else {},
             progress=self.progress,
             labels=dict(self.reading),
             waiting_from=self._waiting.places(),
-            labels_from=self._book.places(),
+            labels_from=_earlier(self._book.places(), sought),
+            sought=sought,
         )
 
     # --- after a restart
@@ -135,8 +172,11 @@ class LabelledLearning:
         self._waiting.forget(self._as_of)
 
     def recall_label(self, label: Label, place: tuple[int, int]) -> None:
-        """As `label`, for what is learned already."""
-        self._book.take(label, *place)
+        """As `label`, for what is learned already, or waits for its row."""
+        before = self._book.verdict(digest_of(label.transaction))
+        key = self._book.take(label, *place)
+        if self._late is not None and place in self._sought:
+            self._late.want(key, label, before, self._book.verdict(key), place)
 
     def recalled(self) -> None:
         """Everything that was learned of is here again."""
@@ -150,9 +190,10 @@ class LabelledLearning:
 
     def _decide(self, key: int, row: Waited | None) -> None:
         """What holds of this transaction, where that may have changed."""
-        if row is None:
-            return
-        holds = self._book.verdict(key)
+        if row is not None:
+            self._hold(row, self._book.verdict(key))
+
+    def _hold(self, row: Waited, holds: Verdict | None) -> None:
         if holds is not None:
             self._become(row, FRAUD if holds.fraud else GENUINE, holds.confidence)
         else:
@@ -181,7 +222,11 @@ class LabelledLearning:
         self._weights.append(weight)
 
     def _weight(self, row: Waited, what: int, confidence: float) -> float:
-        return row.weight * (self._plan.unlabelled_weight if what == UNLABELLED else confidence)
+        return self._stands_for(row, what) * (self._plan.unlabelled_weight if what == UNLABELLED else confidence)
+
+    def _stands_for(self, row: Waited, what: int) -> float:
+        """For how many rows: a labelled one for itself where the archive has those that were thinned out."""
+        return 1.0 if self._plan.archived and what != UNLABELLED else row.weight
 
     def learn_noted(self) -> None:
         """Learn what was noted."""
@@ -221,16 +266,22 @@ class LabelledLearning:
             self._metrics.unlearned.inc(unlearned)
         if not turns:
             return
+        stands_for = [self._stands_for(turn.row, turn.what) for turn in turns]
         percentiles = np.array([turn.row.percentile for turn in turns])
         self.progress = self.progress.after_all(
             [turn.what == FRAUD for turn in turns],
             percentiles.tolist(),
-            [turn.row.weight for turn in turns],
+            stands_for,
             [said[turn.learned] for turn in turns],
             self._plan.prior(percentiles).tolist(),
         )
-        for turn in turns:
-            self.told.add(said[turn.learned], turn.what == FRAUD, turn.row.weight)
+        for turn, weight in zip(turns, stands_for, strict=True):
+            self.told.add(said[turn.learned], turn.what == FRAUD, weight)
         self._metrics.losses(self.progress)
         for what, number in Counter(turn.what for turn in turns).items():
             self._metrics.labelled.labels(_AS[what]).inc(number)
+
+
+def _earlier(places: Mapping[int, int], sought: Mapping[int, Sequence[int]]) -> dict[int, int]:
+    """Partition → the earlier of its place and what is sought there."""
+    return {**places, **{number: min(*at, places.get(number, at[0])) for number, at in sought.items()}}

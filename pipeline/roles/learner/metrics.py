@@ -9,6 +9,7 @@ from models.progress import Progress
 NO_MODEL = "none"
 SKIP_REASONS = ("repeat", "sampled_out", "layout", "unreadable", "fraud")
 LEARNED_AS = ("genuine", "fraud", "unlabelled")
+LATE = ("found", "not_archived", "other_features", "to_come", "failed")
 JUDGED = ("classifier", "prior")
 SCORES = ("percentile", "score")
 BANDS = ("alert_factor", "half_share", "drift", "ece", "slope_low", "slope_high")
@@ -62,6 +63,8 @@ class LearnerMetrics:
         self.labelled = counter("labelled_total", "Transactions the classifier learned, by what they were.", ("as",))
         self.unlearned = counter("unlearned_total", "Times that something learned of a label was taken back.")
         self.unmatched = counter("labels_unmatched_total", "Labels whose transaction does not wait for one (yet).")
+        self.late = counter("labels_late_total", "Rows looked for in the archive for a label, by outcome.", ("result",))
+        self.late_waiting = gauge("labels_late_waiting", "Transactions whose row is looked for in the archive.")
         self.bad_labels = counter("labels_unreadable_total", "Records of labels that could not be used.")
         self.waiting_rows = gauge("waiting_rows", "Transactions kept for their label.")
         self.waiting_bytes = gauge("waiting_bytes", "Memory they take.")
@@ -77,6 +80,8 @@ class LearnerMetrics:
             self.withheld.labels(band)
         for what in LEARNED_AS:
             self.labelled.labels(what)
+        for result in LATE:
+            self.late.labels(result)
         for one in JUDGED:
             self.log_loss.labels(one)
         for score in SCORES:

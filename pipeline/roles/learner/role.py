@@ -19,9 +19,11 @@ from models.snapshot import Labelled, Snapshot, seal
 from pipeline.core.entity_record import seal_part
 from pipeline.core.topics import CONTROL, LABELS, MODEL_KEY, SCORED
 from pipeline.ports import Clock, Lease, Log, Outgoing, Poll, Reader
+from pipeline.ports_archive import Past
 from pipeline.roles.learner.control import ControlState, Found
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
 from pipeline.roles.learner.inputs import EVERYTHING_MS, LabelsRead, Stretch, in_order, read_again, up_to
+from pipeline.roles.learner.late import Fetching
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.release import Releasing
 
@@ -39,6 +41,8 @@ class World(NamedTuple):
     lease: Lease
     clock: Clock
     open_labels: Callable[[], Reader]
+    past: Past | None = None
+    """Rows that have left the learner's memory; None: labels of theirs are not learned."""
 
 
 class Pace(NamedTuple):
@@ -101,6 +105,7 @@ class Learner:
         self._heard_at = 0.0
         self._repeated_at = 0.0
         self._published: _Published | None = None
+        self._late = Fetching(world.past, metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lead or wait to lead, until ``stop``. Raises nothing but cancellation."""
@@ -139,6 +144,7 @@ class Learner:
                 await reader.stop()
                 await labels.stop()
                 await orders.stop()
+                await self._late.end()
         finally:
             self._published = None
             self._metrics.standby()
@@ -240,6 +246,7 @@ class Learner:
 
     async def _hear(self, course: Course, heard: LabelsRead, up_to_ms: int, lease_epoch: int, epoch: int) -> None:
         self._heard_at = self._world.clock.now()
+        self._late.turn(course)
         await heard.hear(course, up_to_ms)
         if changed := self._changed(course, epoch):
             await self._append(changed, lease_epoch)

@@ -1,6 +1,7 @@
 """What an operator may set for the learner: ``CARDWATCH_LEARNER_…``, and the key its snapshots are signed with."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -35,6 +36,8 @@ class LearnerSettings(Settings):
     learner_waiting_mb: int = Field(default=1_024, ge=8)
     learner_maturity_days: float = Field(default=30.0, ge=0)
     """Without a label for so long: taken for genuine. 0: never."""
+    learner_archive_dir: Path | None = None
+    """The archive's directory: transactions that wait no more are looked up there when their label comes."""
     learner_unlabelled_weight: float = Field(default=1.0, gt=0, le=1)
 
     def labels(
@@ -47,6 +50,7 @@ class LearnerSettings(Settings):
             maturity_s=self.learner_maturity_days * DAY_S or None,
             unlabelled_weight=self.learner_unlabelled_weight,
             most_bytes=self.learner_waiting_mb * 1_000_000,
+            archived=self.learner_archive_dir is not None,
         )  # fmt: skip
 
     @property
