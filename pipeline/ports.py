@@ -143,6 +143,21 @@ class WholeReader(Reader, Protocol):
         """The offset that each partition is read from next."""
 
 
+class PartsReader(Protocol):
+    """Reads some partitions of several topics, those it is told, for whoever keeps the positions."""
+
+    async def start(self) -> None: ...
+
+    def read(self, places: Mapping[tuple[Topic, int], int | None]) -> None:
+        """From now on exactly these, each from its offset (None: from the log's beginning) or from where it is read
+        already."""
+
+    async def poll(self, timeout_s: float) -> Mapping[tuple[Topic, int], Sequence[Record]]:
+        """What has come, {} when nothing came in time."""
+
+    async def stop(self) -> None: ...
+
+
 class Lease(Protocol):
     """At most one holder of a name at a time; each new holder gets a higher epoch. May raise `StoreDown`."""
 

@@ -102,6 +102,30 @@ class MemoryReader:
         self._next = {}
 
 
+class MemoryPartsReader:
+    """The PartsReader port on a `MemoryLog`."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+        self._next: dict[tuple[Topic, int], int] = {}
+
+    async def start(self) -> None: ...
+
+    def read(self, places: Mapping[tuple[Topic, int], int | None]) -> None:
+        self._next = {place: self._next.get(place, 0) if at is None else at for place, at in places.items()}
+
+    async def poll(self, timeout_s: float) -> dict[tuple[Topic, int], Sequence[Record]]:
+        found: dict[tuple[Topic, int], Sequence[Record]] = {}
+        for (topic, number), start in self._next.items():
+            if records := self._log.part(topic, number)[start:]:
+                found[topic, number] = records
+                self._next[topic, number] = start + len(records)
+        return found
+
+    async def stop(self) -> None:
+        self._next = {}
+
+
 class MemoryProfiles:
     """The ProfileStore port on dicts, with the same fence; ``down`` makes every call fail as an outage does."""
 

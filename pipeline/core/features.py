@@ -92,6 +92,14 @@ MOMENT_FEATURES: Final = (
 )  # fmt: skip
 """In the order of `pipeline.core.moment.moments`: what the transaction says by itself, for a classifier to put into bins."""
 
+CARD_FEATURES: Final = (
+    Feature("reported_lost", "flag", "the card was reported lost before this transaction", "交易前该卡已挂失", _FLAG, False),
+    Feature("reported_stolen", "flag", "the card was reported stolen before this transaction", "交易前该卡已报失窃", _FLAG, False),
+    Feature("days_since_replaced", "days", "days since this card took the place of another", "该卡替换旧卡至今的天数", _half_at(30, 1.0), False),
+    Feature("days_since_wallet_added", "days", "days since the card was last added to a wallet", "该卡最近一次加入移动钱包至今的天数", _half_at(30, 1.0), False),
+)  # fmt: skip
+"""In the order of `pipeline.core.card_note.note_features`: what the bank said of the card itself."""
+
 KINDS: Final = ("terminal", "merchant", "card")
 """The entities whose confirmed frauds are told to every scorer (`pipeline.core.entity_table`)."""
 
@@ -116,7 +124,7 @@ ENTITY_FEATURES: Final = (
 that learns without labels sees them."""
 assert len(ENTITY_FEATURES) == len(KINDS) * len(NAMES)
 
-CATALOGUE: Final = (*FEATURES, *MOMENT_FEATURES, *ENTITY_FEATURES)
+CATALOGUE: Final = (*FEATURES, *MOMENT_FEATURES, *CARD_FEATURES, *ENTITY_FEATURES)
 """All columns of a scored transaction."""
 
 MODEL_FEATURES: Final = tuple(feature.name for feature in FEATURES if feature.modelled)

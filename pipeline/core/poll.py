@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -43,13 +44,18 @@ class Versions(NamedTuple):
     entities: EntityTable = EMPTY_TABLE
 
 
+NO_NOTES: Mapping[bytes, bytes] = MappingProxyType({})
+
+
 class Part(NamedTuple):
-    """One partition's records of a poll, its rows, and where changed rows are noted."""
+    """One partition's records of a poll, its rows, where changed rows are noted, and the notes of its cards
+    (`card_note`)."""
 
     partition: int
     records: Sequence[Record]
     rows: dict[bytes, bytes]
     dirty: dict[bytes, bytes]
+    notes: Mapping[bytes, bytes] = NO_NOTES
 
 
 @dataclass(slots=True)
@@ -61,6 +67,8 @@ class ScoredPoll:
     refused: list[Outgoing] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     repeats: int = 0
+    previous: list[tuple[int, bytes, str]] = field(default_factory=list)
+    """Partition and card of the transactions that name a previous card, and that card."""
     outcomes: dict[str, int] = field(default_factory=dict)
     withheld: dict[str, int] = field(default_factory=dict)
     rule_hits: Mapping[str, int] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.core.card_event import CardEvent
 from pipeline.core.decision import Decision
 from pipeline.core.records import (
     Answer,
@@ -21,6 +22,7 @@ from pipeline.core.topics import (
     ANSWERS,
     CARD_COMMAND_RESULTS,
     CARD_COMMANDS,
+    CARD_EVENTS,
     CONTACT_REQUESTS,
     CONTACTS,
     CUSTOMER_EVENTS,
@@ -40,6 +42,7 @@ TYPES: dict[Topic, type[msgspec.Struct]] = {
     LABELS: Label,
     CARD_COMMANDS: CardCommand,
     CARD_COMMAND_RESULTS: CardCommandResult,
+    CARD_EVENTS: CardEvent,
     CUSTOMERS: Customer,
     CUSTOMER_STATE: CustomerState,
     CUSTOMER_EVENTS: CustomerEvent,

@@ -5,13 +5,14 @@ Each stage takes what the one before made and knows nothing of the ones after. C
 depends on which other rows share the poll.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.advancing import advance_part
+from pipeline.core.card_note import note_features
 from pipeline.core.columns import columns
 from pipeline.core.counters import Counting
 from pipeline.core.currencies import Money
@@ -93,7 +94,8 @@ def score_decoded(
         start += len(events)
     lap.end("advance")
     if rows:
-        table = _score(rows, matrix[: len(rows)], counted[: len(rows)], versions)
+        notes = [part.notes for part in parts]
+        table = _score(rows, matrix[: len(rows)], counted[: len(rows)], versions, notes)
         lap.end("model")
         verdicts = _decide(rows, table, versions)
         lap.end("decide")
@@ -122,7 +124,8 @@ def _decoded(
     for record in part.records:
         try:
             event = decode(record.value, record.timestamp, money)
-            card = event.transaction.card.encode()
+            transaction = event.transaction
+            card = transaction.card.encode()
             if card not in part.rows and partition_of(card) != part.partition:
                 raise Refused(
                     WRONG_PARTITION,
@@ -134,13 +137,19 @@ def _decoded(
             letter = dead_letter(TRANSACTIONS, record, refused.reason, refused.field, refused.detail)
             result.refused.append(letter)
         else:
+            if transaction.previous_card is not None:
+                result.previous.append((part.partition, card, transaction.previous_card))
             yield record, event, card
 
 
-def _score(rows: Sequence[Row], own: Floats, counted: Floats, versions: Versions) -> Table:
+def _score(
+    rows: Sequence[Row], own: Floats, counted: Floats, versions: Versions, notes: Sequence[Mapping[bytes, bytes]]
+) -> Table:
     exempt = np.array([row.exempt for row in rows], dtype=np.bool_)
     keys = entity_keys(rows)
-    matrix = np.concatenate([own, moments(rows, keys.times), versions.entities.features(keys)], axis=1)
+    times = keys.times
+    told = (moments(rows, times), note_features(rows, times, notes), versions.entities.features(keys))
+    matrix = np.concatenate([own, *told], axis=1)
     scores = versions.model.scores(to_unit(matrix), matrix)
     raw, percentile, score = (np.where(exempt, 0.0, column) for column in scores)
     return Table(keys, matrix, exempt, raw, percentile, score, counted)

@@ -60,6 +60,7 @@ LABELS = Topic("labels", "card")
 CARD_COMMANDS = Topic("card-commands", "card")
 CARD_COMMAND_RESULTS = Topic("card-command-results", "card")
 CARD_EVENTS = Topic("card-events", "card")
+MOVED_ROWS = Topic("moved-rows", "card")
 CUSTOMER_EVENTS = Topic("customer-events", "customer")
 CUSTOMERS = Topic("customers", "customer", compacted=True)
 CUSTOMER_STATE = Topic("customer-state", "customer", compacted=True)
@@ -78,6 +79,7 @@ TOPICS = (
     CARD_COMMANDS,
     CARD_COMMAND_RESULTS,
     CARD_EVENTS,
+    MOVED_ROWS,
     CUSTOMER_EVENTS,
     CUSTOMERS,
     CUSTOMER_STATE,

@@ -150,6 +150,12 @@ _EPOCH = _parse_iso("1970-01-01T00:00:00+00:00")
 
 _TOKEN = re.compile("tok_[A-Za-z0-9_]{8,80}")
 """Checked by ourselves: for msgspec an expression costs as much as the rest of a transaction."""
+
+
+def is_token(text: str) -> bool:
+    return _TOKEN.fullmatch(text) is not None
+
+
 _decode: Callable[[bytes], Transaction] = msgspec.json.Decoder(Transaction).decode
 _digits_as_zero = bytes(48 if 48 <= byte <= 57 else 46 for byte in range(256))
 _LONG_RUN = b"0" * 11
@@ -171,7 +177,7 @@ def _closely(value: bytes, timestamp_ms: int, money: Money) -> Event:
     try:
         transaction = _decode(value)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise _refusal(value, error) from None
+        raise refusal(value, error) from None
     for field in ("card", "previous_card"):
         token = getattr(transaction, field)
         if token is not None and not _TOKEN.fullmatch(token):
@@ -245,7 +251,7 @@ _MISSING = re.compile(r"missing required field `(\w+)`$")
 _TYPES = re.compile(r"^Expected `([\w |]+)`, got `(\w+)`")
 
 
-def _refusal(value: bytes, error: Exception) -> Refused:
+def refusal(value: bytes, error: Exception) -> Refused:
     """What msgspec's error means. Its text may repeat the value, so only names and types are taken from it."""
     text = str(error)
     if isinstance(error, UnicodeDecodeError):

@@ -24,6 +24,7 @@ from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Part, Row
 from pipeline.core.scoring import decode_poll
 from pipeline.ports import ProfileStore, StoreDown, Taken
+from pipeline.roles.scorer.beside import rows_and_others
 from pipeline.roles.scorer.dormant import newest_events
 from pipeline.roles.scorer.owned import OwnedPartition
 
@@ -121,7 +122,7 @@ async def _look(store: ProfileStore, partition: int, rows: Mapping[bytes, bytes]
         place = await store.position(partition)
     there: dict[bytes, bytes] = {}
     async for some in store.load(partition):
-        there.update(some)
+        there.update(rows_and_others(some)[0])
     if place.next_offset is None and not there:
         return place
     if there == rows:

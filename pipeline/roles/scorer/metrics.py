@@ -52,6 +52,7 @@ class ScorerMetrics:
         self.archived_profiles = gauge(
             "archived_profiles", "Card rows in the store's archive, those of cards that came back among them"
         )
+        self.moved_profiles = counter("moved_profiles", "Histories that a card took over from the one before it")
         self.unsaved_profiles = gauge("unsaved_profiles", "Card rows in memory that the store does not have yet")
         self.broker_silent = gauge("broker_silent_seconds", "Time since the broker last told how much waits")
         self.lag = gauge("consumer_lag", "Records not yet handled", ["role", "partition"])

@@ -1,9 +1,9 @@
 """One partition's card rows in memory, and their place in the store.
 
 Four things hold at all times: a row is saved only when every decision made from it is acknowledged; what is saved is
-set apart between polls; a row changes only by the next record of its partition; rows are used only under their own
-owner token. So what the store holds is always a state that an uninterrupted run went through, with the offset to go on
-from, and replay from there makes the same rows again.
+set apart between polls; a row changes only by the next record of its partition, or by a save (`beside`); rows are used
+only under their own owner token. So what the store holds is always a state that an uninterrupted run went through, with
+the offset to go on from, and replay from there makes the same rows again.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from pipeline.ports import ProfileStore, StoreDown
+from pipeline.roles.scorer.beside import Beside, Moved, rows_and_others
 from pipeline.roles.scorer.dormant import Dormant, mark, newest_events
 
 RETRY_S = 0.3
@@ -29,12 +30,14 @@ log = structlog.get_logger()
 
 
 class Checkpoint(NamedTuple):
-    """Rows set apart to be saved, nothing changes them any more, with the offset they belong to."""
+    """Rows set apart to be saved, nothing changes them any more, with the offset they belong to; ``moved``: histories
+    that other cards handed over, put into rows by this save."""
 
     token: str
     sequence: int
     next: int
     rows: dict[bytes, bytes]
+    moved: Moved | None = None
 
 
 class OwnedPartition:
@@ -54,6 +57,7 @@ class OwnedPartition:
         self.rows: dict[bytes, bytes] = {}
         self.dirty: dict[bytes, bytes] = {}
         self.dormant = Dormant()
+        self.beside = Beside()
         self.newest = float("-inf")
         self.lost = False
         self.saving: asyncio.Task[None] | None = None
@@ -68,7 +72,7 @@ class OwnedPartition:
     @property
     def behind(self) -> bool:
         """True when the store lacks something."""
-        return self.next != self.saved
+        return self.next != self.saved or (self.beside.coming is not None and self.next is not None)
 
     @property
     def waiting_since(self) -> float | None:
@@ -92,12 +96,14 @@ class OwnedPartition:
             self._apart = self.dirty
         self.dirty = {}
         self._apart_since, self.changed_at = self.waiting_since, None
-        return Checkpoint(self.token, self.sequence + 1, self.next, self._apart)
+        moved = self.beside.set_apart(self.rows)
+        rows = self._apart if moved is None else self._apart | self.beside.to_store(moved)
+        return Checkpoint(self.token, self.sequence + 1, self.next, rows, moved)
 
     async def save(self, store: ProfileStore, checkpoint: Checkpoint | None = None) -> bool:
         """Save what was set apart, or what changed up to now; False when the store is down (all stays to be saved) or
         refused."""
-        token, sequence, following, rows = checkpoint or self.checkpoint()
+        token, sequence, following, rows, moved = checkpoint or self.checkpoint()
         try:
             answer = await store.save(self.partition, token, sequence, following, rows)
         except StoreDown as error:
@@ -111,6 +117,8 @@ class OwnedPartition:
         if answer == "saved":  # "already": an earlier try did land; what is set apart now is a superset of it
             self.saved = following
             self._apart, self._apart_since = {}, None
+            if moved is not None:
+                self.beside.saved(moved, self.rows, self.dirty)
         return True
 
     def _lose(self, what: str) -> None:
@@ -119,6 +127,7 @@ class OwnedPartition:
 
     def free(self) -> None:
         """The running task is done with the store: the next save may begin."""
+        self.beside.moving = frozenset()
         if self.saving is asyncio.current_task():
             self.saving = None
 
@@ -153,7 +162,10 @@ class OwnedPartition:
         self.newest = float(newest.max(initial=self.newest))
         before = min(self.newest, now) - days * DAY_S
         old = (item for item, at in zip(still.items(), newest.tolist(), strict=True) if at < before)
-        found = iter([item for item in old if item[0] not in self.dirty and item[0] not in self._apart])
+        used = self.beside.busy
+        found = iter(
+            [item for item in old if item[0] not in self.dirty and item[0] not in self._apart and item[0] not in used]
+        )
         while some := dict(islice(found, ARCHIVE_ROWS)):
             marks = b"".join(map(mark, some))
             if not await store.archive(self.partition, self.token, self.sequence, some, marks):
@@ -233,7 +245,9 @@ async def own(
 
 async def _load(store: ProfileStore, owned: OwnedPartition) -> None:
     """All rows, each looked at. Raises UnreadableRow."""
-    async for some in store.load(owned.partition):
+    async for stored in store.load(owned.partition):
+        some, others = rows_and_others(stored)
+        owned.beside.load(others)
         newest = newest_events(some.values(), owned.partition)
         owned.newest = float(newest.max(initial=owned.newest))
         owned.rows.update(some)

@@ -14,9 +14,11 @@ import numpy as np
 import structlog
 
 from pipeline.core.poll import Part, ScoredPoll
-from pipeline.core.scoring import decode_poll, score_decoded
+from pipeline.core.scoring import DecodedPoll, decode_poll, score_decoded
 from pipeline.core.topics import DEAD_LETTERS, DECISIONS, SCORED
-from pipeline.ports import Clock, Log, Membership, Poll, ProfileStore, Record, StoreDown
+from pipeline.ports import Clock, Log, Membership, PartsReader, Poll, ProfileStore, Record, StoreDown
+from pipeline.roles.scorer.beside import HOLD_S
+from pipeline.roles.scorer.following import Following
 from pipeline.roles.scorer.knowledge import Knowledge
 from pipeline.roles.scorer.metrics import ScorerMetrics
 from pipeline.roles.scorer.owned import FINAL_SAVE_S, Checkpoint, OwnedPartition, own, wake_all
@@ -73,6 +75,7 @@ class Scorer:
         self._heard_at = clock.now()
         self._sending: asyncio.Task[None] | None = None
         self._waking = False
+        self.following = Following(log_port, store, partition_of, clock, metrics)
 
     # --- ownership
 
@@ -107,8 +110,8 @@ class Scorer:
         return owned.next
 
     async def boundary(self) -> Sequence[int]:
-        if self._failed is not None:
-            raise self._failed
+        if (failed := self._failed or self.following.failed) is not None:
+            raise failed
         if self._sending is not None and self._sending.done():
             await self.settled()
         now = self._clock.now()
@@ -192,6 +195,10 @@ class Scorer:
                 save.cancel()  # what it set apart stays so
         self._warm = {number: partition for number, partition in owned.items() if not partition.lost}
 
+    async def follow(self, open_reader: Callable[[], PartsReader], stop: asyncio.Event) -> None:
+        """Have the profiles follow the cards, until ``stop``, for the partitions owned at the time."""
+        await self.following.follow(open_reader, lambda: self._owned, stop)
+
     # --- the work
 
     def waits(self) -> bool:
@@ -201,9 +208,14 @@ class Scorer:
         owned = {
             number: self._owned[number] for number in poll if number in self._owned and not self._owned[number].lost
         }
-        parts = [Part(number, poll[number], owned[number].rows, owned[number].dirty) for number in owned]
+        parts = [
+            Part(number, poll[number], partition.rows, partition.dirty, partition.beside.notes)
+            for number, partition in owned.items()
+        ]
         moment, versions = self._clock.now(), self._knowledge.current
         decoded = decode_poll(parts, versions.money, self._partition_of, time.perf_counter)
+        if await self._held(owned, decoded):
+            return await self.polled(poll)
         if any(partition.dormant for partition in owned.values()):
             needed = zip(owned.values(), ([card for _, _, card in part] for part in decoded.events), strict=True)
             self._waking = True
@@ -215,6 +227,15 @@ class Scorer:
         await self.settled()
         self._sending = asyncio.create_task(self._send(scored, poll, owned, moment))
 
+    async def _held(self, owned: Mapping[int, OwnedPartition], decoded: DecodedPoll) -> bool:
+        """Wait a moment for a save that puts a history into the row of one of these cards; True when that showed that a
+        partition is not ours."""
+        for partition, events in zip(owned.values(), decoded.events, strict=True):
+            moving = partition.beside.moving
+            if moving and partition.saving is not None and any(card in moving for _, _, card in events):
+                await asyncio.wait({partition.saving}, timeout=HOLD_S)
+        return any(partition.lost for partition in owned.values())
+
     async def _send(self, scored: ScoredPoll, poll: Poll, owned: Mapping[int, OwnedPartition], moment: float) -> None:
         """Append what a poll came to, and note how far its partitions are when all is acknowledged."""
         started = time.perf_counter()
@@ -222,10 +243,13 @@ class Scorer:
             await self._log.send(DEAD_LETTERS, scored.refused)
         if scored.decisions:
             await self._log.append_together({SCORED: scored.scored, DECISIONS: scored.decisions})
+        if scored.previous:
+            await self.following.ask(owned, scored.previous)
         self._metrics.stages.observe(time.perf_counter() - started, "append")
         for number, partition in owned.items():
             partition.next = poll[number][-1].offset + 1
             partition.changed_at = partition.changed_at or moment
+            partition.beside.heard_ms = poll[number][-1].timestamp
         self._count(scored, poll, self._clock.now())
 
     async def settled(self) -> None:
