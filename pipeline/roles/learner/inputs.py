@@ -45,7 +45,7 @@ class LabelsRead:
             poll = await self._reader.poll(0.0)
             self._held.extend(in_order(poll))
         while self._held and self._held[0].timestamp <= up_to_ms and not course.full:
-            due = []
+            due: list[Record] = []
             while self._held and self._held[0].timestamp <= up_to_ms and len(due) < LABELS_TOGETHER:
                 due.append(self._held.popleft())
             course.label_records(due)
