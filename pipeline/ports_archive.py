@@ -150,6 +150,14 @@ class Visits(Protocol):
         """Name and town, where the archive knows them. Only after `bad_cards`."""
 
 
+class Deciders(Protocol):
+    """Which models decided what is archived."""
+
+    def named(self, everything: bool) -> Sequence[str]:
+        """Versions named by rows that came since the last call; at the first call, by those of the last days, or by all
+        there are. Slow: to be called beside the event loop. Raises `OSError`."""
+
+
 class PastVersions(Protocol):
     """Models and policies that decided once, by version: what `explain` computes a past decision from again. Raises
     `OSError` where disk or rights are wanting."""
@@ -160,11 +168,19 @@ class PastVersions(Protocol):
     def keep_policy(self, version: str, text: bytes) -> bool:
         """Keep a policy's text; True when it is new here. False also for a text that is not the one of ``version``."""
 
-    def forget_models(self, before: float) -> int:
-        """Delete models not met since ``before`` (unix seconds); how many."""
+    def mark_decided(self, versions: Iterable[str]) -> int:
+        """Models of these versions decided something lately; of how many that was new. Versions that are not here are
+        passed over."""
+
+    def forget_models(self, met_before: float, decided_before: float | None) -> int:
+        """Delete models that decided nothing and were not met since ``met_before`` (unix seconds), and those that
+        decided something, but nothing since ``decided_before`` (None: none of these); how many."""
 
     def model(self, version: str) -> bytes | None:
         """The sealed snapshot, None where there is none."""
+
+    def any_decided(self) -> bool:
+        """Whether a model was ever marked."""
 
     def policy(self, version: str) -> str | None:
         """The text, None where there is none."""

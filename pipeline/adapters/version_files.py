@@ -1,12 +1,14 @@
 """Past models and policies as files beside the archive: ``models/DIGEST.model`` and ``policies/NAME@DIGEST.toml``.
 
 Both are named by what they hold, so a file is never changed, only made, whole or not at all. Policies are small and stay
-for good; a model has some hundred kilobytes.
+for good; a model has some hundred kilobytes, and moves to ``models/decided/`` when it is known to have decided something.
+A file's time is that of its last meeting, there that of the last look at which it had decided something new.
 """
 
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from models.snapshot import MAX_BYTES, digest_of
@@ -21,12 +23,16 @@ class VersionFiles:
 
     def __init__(self, root: Path) -> None:
         self._models = root / "models"
+        self._decided = self._models / "decided"
         self._policies = root / "policies"
 
     def keep_model(self, sealed: bytes) -> bool:
         if len(sealed) > MAX_BYTES:
             return False
-        path = self._models / f"{digest_of(sealed)}.model"
+        name = f"{digest_of(sealed)}.model"
+        if (self._decided / name).exists():
+            return False
+        path = self._models / name
         if path.exists():
             os.utime(path)
             return False
@@ -43,15 +49,37 @@ class VersionFiles:
         _write(path, text)
         return True
 
-    def forget_models(self, before: float) -> int:
-        old = [path for path in self._models.glob("*.model") if path.stat().st_mtime < before]
+    def mark_decided(self, versions: Iterable[str]) -> int:
+        new = 0
+        for name in sorted({f"{found[1]}.model" for version in versions if (found := _DIGEST.search(version))}):
+            there = self._decided / name
+            if there.exists():
+                os.utime(there)
+            elif (self._models / name).exists():
+                make_folder(self._decided)
+                (self._models / name).replace(there)  # after a power cut it is in one of both, and looked for in both
+                os.utime(there)
+                new += 1
+        return new
+
+    def any_decided(self) -> bool:
+        return self._decided.is_dir()
+
+    def forget_models(self, met_before: float, decided_before: float | None) -> int:
+        old = [path for path in self._models.glob("*.model") if path.stat().st_mtime < met_before]
+        if decided_before is not None:
+            old += [path for path in self._decided.glob("*.model") if path.stat().st_mtime < decided_before]
         for path in old:
             path.unlink(missing_ok=True)
         return len(old)
 
     def model(self, version: str) -> bytes | None:
         found = _DIGEST.search(version)
-        return None if found is None else _read(self._models / f"{found[1]}.model")
+        if found is None:
+            return None
+        name = f"{found[1]}.model"
+        kept = (_read(self._decided / name), _read(self._models / name), _read(self._decided / name))
+        return next((one for one in kept if one is not None), None)  # it may move while it is looked for
 
     def policy(self, version: str) -> str | None:
         if not _POLICY.fullmatch(version):

@@ -6,6 +6,7 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.kafka.ending import EXIT_OUTSIDE_LOG, end_process
 from pipeline.adapters.kafka.readers import KafkaReader
+from pipeline.adapters.parquet_deciders import ParquetDeciders
 from pipeline.adapters.parquet_writing import ParquetShelf
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.app.configuration import load_money, new_registry, ops_port, until
@@ -31,7 +32,9 @@ async def run_archive(stop: asyncio.Event, worker: int = 0) -> None:
     ops = OpsServer(registry, lambda: archiver.ready, settings.metrics_host, ops_port(settings, "archive", worker))
     await ops.start()
     running = asyncio.create_task(archiver.run(stop))
-    keeper = VersionKeeper(VersionFiles(settings.archive_dir), SystemClock(), settings.archive_days)
+    keeper = VersionKeeper(
+        VersionFiles(settings.archive_dir), ParquetDeciders(settings.archive_dir), SystemClock(), settings.archive_days
+    )
     keeping = asyncio.create_task(keeper.run(lambda: KafkaReader(settings, CONTROL), stop))
     try:
         await until(stop, [running, keeping])

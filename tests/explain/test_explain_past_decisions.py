@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shutil
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from explain_world import CONFIG, CURVE, KEEN, KEY, WORDS, Past, control, policy
 from models.calibrate import PriorCurve
 from models.snapshot import seal
 from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader
+from pipeline.adapters.parquet_deciders import ParquetDeciders
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.cli import main
 from pipeline.core.decision import Reason
@@ -22,7 +25,7 @@ from pipeline.lab.explain.explanation import Explanation
 from pipeline.lab.explain.recompute import Explainer, Means, Row
 from pipeline.lab.explain.telling import tell
 from pipeline.lab.explain.words import UNITS, WHY
-from pipeline.roles.archive.versions import VersionKeeper
+from pipeline.roles.archive.versions import UNDECIDED_KEPT_S, VersionKeeper
 
 
 def explain(row: Row, means: Means) -> Explanation:
@@ -32,7 +35,7 @@ def explain(row: Row, means: Means) -> Explanation:
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     found = Past(tmp_path_factory.mktemp("archive"), 1_200)
-    keeper = VersionKeeper(found.kept, FixedClock(), 0)
+    keeper = VersionKeeper(found.kept, ParquetDeciders(found.root), FixedClock(), 0)
     for record in found.controls:
         keeper.meet(record)
     return found
@@ -177,9 +180,78 @@ def test_what_comes_by_on_control_is_kept_once_by_version(tmp_path: Path) -> Non
     assert kept.policy("../../etc/passwd") is None
     assert not kept.keep_policy("keen@000000000000", text), "a text that is not of its version"
     assert not kept.keep_policy("../keen@" + version[-12:], text)
-    assert kept.forget_models(0) == 0
-    assert kept.forget_models(4e9) == 1
+    assert kept.forget_models(0, 4e9) == 0
+    assert kept.forget_models(4e9, None) == 1
     assert kept.model(made.version) is None
+
+
+class At:
+    """A clock that is set."""
+
+    def __init__(self, now: float) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+
+def test_of_models_those_that_decided_something_are_kept_and_go_with_their_last_day(past: Past, tmp_path: Path) -> None:
+    shutil.copytree(past.root / "scored", tmp_path / "scored")
+    kept, clock = VersionFiles(tmp_path), At(time.time())
+    decided, idle = [snapshot(1), snapshot(2)], snapshot(9)
+    for one in (*decided, idle):
+        kept.keep_model(seal(one, KEY))
+
+    def keeper(keep_days: int = 0) -> VersionKeeper:
+        return VersionKeeper(kept, ParquetDeciders(tmp_path), clock, keep_days)
+
+    first = keeper()
+    first.look()
+    clock.time += UNDECIDED_KEPT_S - 60
+    first.look()
+    assert kept.model(idle.version) is not None, "its rows may still be on their way"
+    clock.time += 120
+    first.look()
+    assert kept.model(idle.version) is not None, "an hour is not over"
+    clock.time += 3_600
+    first.look()
+    assert kept.model(idle.version) is None
+    assert all(kept.model(one.version) is not None for one in decided)
+    keeper(keep_days=40).look()
+    assert all(kept.model(one.version) is not None for one in decided)
+    shutil.rmtree(tmp_path / "scored")
+    clock.time += 42 * 86_400
+    keeper(keep_days=40).look()
+    assert [kept.model(one.version) for one in decided] == [None, None]
+
+
+def test_a_crash_before_anything_was_marked_deletes_no_model_that_decided(past: Past, tmp_path: Path) -> None:
+    shutil.copytree(past.root / "scored", tmp_path / "scored")
+    kept = VersionFiles(tmp_path)
+    for one in (snapshot(1), snapshot(2)):
+        kept.keep_model(seal(one, KEY))
+    first = min((tmp_path / "scored").rglob("*.parquet"))  # a month later, the rows of these models are far back
+    later = tmp_path / "scored" / "day=2026-11-30"
+    later.mkdir()
+    shutil.copy(first, later / "p000-000000900000-000000909999-d000000900000-s000000900000.parquet")
+    VersionKeeper(kept, ParquetDeciders(tmp_path), At(time.time() + 30 * 86_400), 0).look()
+    assert {path.parent.name for path in tmp_path.rglob("*.model")} == {"decided"}
+    again = VersionKeeper(kept, ParquetDeciders(tmp_path), At(time.time() + 60 * 86_400), 0)
+    again.look()
+    assert len(list(tmp_path.rglob("*.model"))) == 2
+    assert not kept.keep_model(seal(snapshot(1), KEY)), "met again: it is there already"
+
+
+def test_a_look_that_fails_deletes_nothing(tmp_path: Path) -> None:
+    class Failing:
+        def named(self, everything: bool) -> list[str]:
+            raise OSError("the disk is away")
+
+    kept = VersionFiles(tmp_path)
+    kept.keep_model(seal(snapshot(1), KEY))
+    with pytest.raises(OSError, match="away"):
+        VersionKeeper(kept, Failing(), At(4e9), 1).look()
+    assert kept.model(snapshot(1).version) is not None
 
 
 def test_a_model_of_which_a_bit_was_changed_is_not_used(past: Past, tmp_path: Path) -> None:
@@ -188,7 +260,7 @@ def test_a_model_of_which_a_bit_was_changed_is_not_used(past: Past, tmp_path: Pa
     kept = VersionFiles(tmp_path)
     kept.keep_model(bytes(sealed))
     sealed[-1] ^= 1
-    next((tmp_path / "models").iterdir()).write_bytes(sealed)
+    next((tmp_path / "models").glob("*.model")).write_bytes(sealed)
     assert explain(row, past.means._replace(past=kept)).score_again.why == "model_unreadable"
 
 
@@ -208,7 +280,7 @@ def test_the_archive_keeps_models_and_policies_beside_its_files(tmp_path: Path) 
                 raise OSError("the broker went away")
             return MemoryReader(log, CONTROL)
 
-        keeper = VersionKeeper(VersionFiles(tmp_path), FixedClock(), 30)
+        keeper = VersionKeeper(VersionFiles(tmp_path), ParquetDeciders(tmp_path), FixedClock(), 30)
         running = asyncio.create_task(keeper.run(reader, stop, retry_s=0))
         while not (tmp_path / "policies").is_dir() or not list((tmp_path / "policies").glob("*.toml")):
             await asyncio.sleep(0)
@@ -269,7 +341,7 @@ def test_a_difference_has_its_own_exit_code(environment: None, past: Past, monke
 
 
 def test_only_models_and_policies_are_taken_from_control(tmp_path: Path) -> None:
-    keeper = VersionKeeper(VersionFiles(tmp_path), FixedClock(), 0)
+    keeper = VersionKeeper(VersionFiles(tmp_path), ParquetDeciders(tmp_path), FixedClock(), 0)
     for key, value in ((b"other", b"x"), (MODEL_KEY, b""), (b"", b"x")):
         keeper.meet(control(key, value))
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,10 @@
-"""Keeps what decided once: every model and every policy text that comes by on `control`.
+"""Keeps what decided: models and policy texts that come by on `control`.
 
 `control` is compacted, so of the models it soon has the newest only. A decision of months ago can be computed again when
-its model and its policy are still there.
+its model and its policy are still there. Each is kept when it comes by, for nobody knows yet what it will decide; now and
+then the rows that came since are asked which models they name, and one that none names is deleted after a grace longer
+than `transactions` is retained: by then all that it decided is archived. Which models decided is found out anew by
+whoever starts, from the rows of as many days.
 """
 
 import asyncio
@@ -12,24 +15,27 @@ import structlog
 
 from pipeline.core.topics import MODEL_KEY, MODEL_WITHHELD_KEY, POLICY_KEY, Record
 from pipeline.ports import Clock, Reader
-from pipeline.ports_archive import PastVersions
+from pipeline.ports_archive import Deciders, PastVersions
 
 POLL_S = 1.0
 RETRY_S = 30.0
-FORGET_EVERY_S = 3_600.0
+LOOK_EVERY_S = 3_600.0
 DAY_S = 86_400.0
+UNDECIDED_KEPT_S = 8 * DAY_S
+"""A day more than `transactions` is retained for unless told otherwise."""
 
 _log = structlog.get_logger(__name__)
 
 
 class VersionKeeper:
-    """``keep_days`` 0: nothing is ever deleted; else models not met for so many days are, as the archive's days."""
+    """``keep_days`` 0: what decided something stays; else it goes with the last of the archive's days that names it."""
 
-    def __init__(self, kept: PastVersions, clock: Clock, keep_days: int) -> None:
+    def __init__(self, kept: PastVersions, deciders: Deciders, clock: Clock, keep_days: int) -> None:
         self._kept = kept
+        self._deciders = deciders
         self._clock = clock
         self._keep_days = keep_days
-        self._forget_at = clock.now()
+        self._look_at = clock.now()
 
     async def run(self, open_reader: Callable[[], Reader], stop: asyncio.Event, retry_s: float = RETRY_S) -> None:
         """Until ``stop``; after any trouble reading begins again."""
@@ -48,7 +54,7 @@ class VersionKeeper:
                 for records in (await reader.poll(POLL_S)).values():
                     for record in records:
                         await asyncio.to_thread(self.meet, record)
-                await asyncio.to_thread(self._forget)
+                await asyncio.to_thread(self.look)
         finally:
             with contextlib.suppress(Exception):  # the connection may be gone already
                 await reader.stop()
@@ -63,8 +69,14 @@ class VersionKeeper:
             version = record.key[len(POLICY_KEY) :].decode("utf-8", "replace")
             self._kept.keep_policy(version, record.value)
 
-    def _forget(self) -> None:
+    def look(self) -> None:
+        """When it is time: tell which models decided something since, and delete what is kept for nothing."""
         now = self._clock.now()
-        if self._keep_days and now >= self._forget_at:
-            self._forget_at = now + FORGET_EVERY_S
-            self._kept.forget_models(now - self._keep_days * DAY_S)
+        if now < self._look_at:
+            return
+        self._kept.mark_decided(self._deciders.named(everything=not self._kept.any_decided()))
+        self._look_at = now + LOOK_EVERY_S
+        decided_before = now - (self._keep_days + 1) * DAY_S if self._keep_days else None
+        gone = self._kept.forget_models(now - UNDECIDED_KEPT_S, decided_before)
+        if gone:
+            _log.info("archive: models deleted that no decision names", models=gone)
