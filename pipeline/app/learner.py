@@ -49,7 +49,8 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
         past=_past(settings.learner_archive_dir),
     )
     curve = parse_prior(*read(settings, "models/prior.toml"))
-    plan = settings.plan._replace(labels=settings.labels(lambda: Classifier(COLUMNS), len(COLUMNS), curve.of))
+    labels = settings.labels(lambda: Classifier(COLUMNS), len(COLUMNS), curve.of)
+    plan = settings.plan._replace(labels=labels, merchants=True)
     release = ReleasePlan(
         parse_models(*read(settings, MODELS)).bands,
         policy_thresholds(settings),

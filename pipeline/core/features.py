@@ -100,6 +100,15 @@ CARD_FEATURES: Final = (
 )  # fmt: skip
 """In the order of `pipeline.core.card_note.note_features`: what the bank said of the card itself."""
 
+MERCHANT_FEATURES: Final = (
+    Feature("merchant_amount_z", "deviations", "deviations above the merchant's usual amount, on a log scale", "对数金额偏离该商户平常的标准差数", _between(-4, 8, 1 / 3), False),
+    Feature("merchant_count_24h_ratio", "", "times the merchant's usual number a day", "商户日交易次数为平常的倍数", _half_at(3, 0.25), False),
+    Feature("merchant_new_cards_1h_ratio", "", "times the merchant's usual number of new cards in an hour", "商户一小时内新卡数为平常的倍数", _half_at(3, 0.25), False),
+    Feature("merchant_age_days", "days", "days since the merchant was first seen", "商户首次出现至今的天数", _half_at(30, 1.0), False),
+)  # fmt: skip
+"""In the order of `pipeline.core.merchant_habits.NAMES`: what the learner tells of the merchant, or where none is named of
+the terminal, without any label."""
+
 KINDS: Final = ("terminal", "merchant", "card")
 """The entities whose confirmed frauds are told to every scorer (`pipeline.core.entity_table`)."""
 
@@ -124,7 +133,7 @@ ENTITY_FEATURES: Final = (
 that learns without labels sees them."""
 assert len(ENTITY_FEATURES) == len(KINDS) * len(NAMES)
 
-CATALOGUE: Final = (*FEATURES, *MOMENT_FEATURES, *CARD_FEATURES, *ENTITY_FEATURES)
+CATALOGUE: Final = (*FEATURES, *MOMENT_FEATURES, *CARD_FEATURES, *MERCHANT_FEATURES, *ENTITY_FEATURES)
 """All columns of a scored transaction."""
 
 MODEL_FEATURES: Final = tuple(feature.name for feature in FEATURES if feature.modelled)

@@ -12,6 +12,7 @@ from pipeline.core.currencies import Money
 from pipeline.core.entities import EntityKeys
 from pipeline.core.entity_table import EMPTY_TABLE, EntityTable
 from pipeline.core.lists import NO_LISTS, Lists
+from pipeline.core.merchant_table import EMPTY_MERCHANTS, Merchants
 from pipeline.core.policy import Policy
 from pipeline.core.topics import Outgoing, Record
 from pipeline.core.transaction import Event
@@ -42,6 +43,7 @@ class Versions(NamedTuple):
     money: Money
     lists: Lists = NO_LISTS
     entities: EntityTable = EMPTY_TABLE
+    merchants: Merchants = EMPTY_MERCHANTS
 
 
 NO_NOTES: Mapping[bytes, bytes] = MappingProxyType({})

@@ -148,7 +148,10 @@ def _score(
     exempt = np.array([row.exempt for row in rows], dtype=np.bool_)
     keys = entity_keys(rows)
     times = keys.times
-    told = (moments(rows, times), note_features(rows, times, notes), versions.entities.features(keys))
+    told = (
+        moments(rows, times), note_features(rows, times, notes), versions.merchants.features(keys, own, exempt),
+        versions.entities.features(keys),
+    )  # fmt: skip
     matrix = np.concatenate([own, *told], axis=1)
     scores = versions.model.scores(to_unit(matrix), matrix)
     raw, percentile, score = (np.where(exempt, 0.0, column) for column in scores)

@@ -29,12 +29,15 @@ from models.scorer import DAY_ONE_VERSION
 from models.snapshot import Labelled, Snapshot, seal
 from pipeline.adapters.files import WatchedFile
 from pipeline.adapters.memory import MemoryLog, MemoryReader
+from pipeline.core.entities import EntityKeys
 from pipeline.core.entity_history import EMPTY, observe
 from pipeline.core.entity_record import seal_part
 from pipeline.core.entity_table import Bucket
-from pipeline.core.features import ENTITY_FEATURES, SCALES
+from pipeline.core.features import ENTITY_FEATURES, FEATURES, SCALES
+from pipeline.core.merchant_ledger import MerchantLedger
 from pipeline.core.poll import Part
 from pipeline.core.scoring import score_poll
+from pipeline.core.told import seal_told
 from pipeline.core.topics import CONTROL
 from pipeline.ports import Outgoing
 from pipeline.roles.scorer.knowledge import MODEL_KEY, Knowledge
@@ -319,3 +322,25 @@ def test_without_a_learner_a_scorer_goes_on_with_the_table_and_model_it_has() ->
 
     assert scored() == scored()
     assert len(scored()) == 1
+
+
+def test_what_is_told_of_merchants_is_taken_and_forgeries_and_leaders_of_the_past_are_not() -> None:
+    ledger = MerchantLedger()
+    own = np.full((6, len(FEATURES)), 5_000.0)
+    nobody, shop = np.zeros(6, dtype=np.uint64), np.full(6, 77, dtype=np.uint64)
+    ledger.observe(shop, nobody, np.full(6, NOW), own)
+    changes, part = ledger.tellings(4, {})
+    knowledge = knowing()
+    assert knowledge.take_told(seal_told(changes, KEY).value)
+    keys = EntityKeys(np.full(6, NOW), nobody, shop, nobody, nobody)
+    seen = knowledge.current.merchants.features(keys, own, np.zeros(6, dtype=np.bool_))
+    assert np.isfinite(seen).all()
+    gone = changes._replace(part=77, rows={})
+    assert not knowledge.take_told(seal_told(gone, b"another key of sixteen bytes").value)
+    assert not knowledge.take_told(seal_told(gone._replace(epoch=3), KEY).value)
+    assert not knowledge.take_told(seal_told(changes._replace(rows={77: b"short"}), KEY).value)
+    assert not knowing(None).take_told(seal_told(part, KEY).value)
+    again = knowledge.current.merchants.features(keys, own, np.zeros(6, dtype=np.bool_))
+    assert again.tobytes() == seen.tobytes()
+    assert knowledge.take_told(seal_told(gone, KEY).value)
+    assert np.isnan(knowledge.current.merchants.features(keys, own, np.zeros(6, dtype=np.bool_))).all()

@@ -18,6 +18,7 @@ from models.snapshot import Snapshot
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core.decision import HEADER_OUTCOME, HEADER_SOURCE_OFFSET, Decision, Outcome
 from pipeline.core.entity_table import EntityTable
+from pipeline.core.merchant_ledger import MerchantLedger
 from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Part, ScoredPoll, Versions
 from pipeline.core.records import DeadLetter, Label
@@ -76,7 +77,8 @@ class Bank:
         self, versions: Versions, course: Course, curve: PriorCurve, watch: Callable[[Scored], None] | None = None
     ) -> None:
         self._entities = EntityTable()
-        self._versions = versions._replace(entities=self._entities)
+        # what is known of merchants is as old as a live scorer's: see `MerchantLedger.features`
+        self._versions = versions._replace(entities=self._entities, merchants=MerchantLedger())
         self._course = course
         self._curve = curve
         self._watch = watch

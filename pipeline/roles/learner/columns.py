@@ -28,7 +28,7 @@ _CODES: Final = frozenset(("mcc_code", "entry_mode_code"))
 _CROSSED: Final = frozenset((
     "amount", "amount_ratio", "amount_z", "count_1h", "count_24h", "sum_24h", "sum_24h_ratio", "count_24h_ratio",
     "hour_of_day", "mcc_code", "entry_mode_code", "abroad", "hour_rarity", "new_merchant", "new_mcc", "km_from_last",
-    "speed_kmh", "entry_mode_rare", "seconds_since_last",
+    "speed_kmh", "entry_mode_rare", "seconds_since_last", "merchant_amount_z",
 ))  # fmt: skip
 """With one another and with what labels say. The others each repeat one of these."""
 

@@ -10,6 +10,7 @@ from models.half_space_trees import Shape
 from models.snapshot import Snapshot, SnapshotRefused, open_sealed
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import Bucket
+from pipeline.core.told import EpochOver, Gathered, Heard, Kind, Told, is_told_key, open_told
 from pipeline.core.topics import CONTROL, MODEL_KEY, MODEL_WITHHELD_KEY, Record, is_table_key
 from pipeline.ports import Clock, Reader
 
@@ -23,7 +24,7 @@ class LogSilent(Exception):
 @dataclass
 class Found:
     """What ``control`` held that is signed with our key: the snapshot to go on from with its key, blob and time, the parts
-    of the table by number, the highest epoch of any record, and where reading ended."""
+    of the table by number, what was told of merchants, the highest epoch of any record, and where reading ended."""
 
     snapshot: Snapshot | None = None
     sealed: bytes = b""
@@ -32,6 +33,8 @@ class Found:
     highest_epoch: int = 0
     parts: dict[int, Bucket] = field(default_factory=dict)
     next: dict[int, int] = field(default_factory=dict)
+    told: dict[Kind, Gathered] = field(default_factory=dict)
+    heard: Heard = field(default_factory=Heard)
 
 
 class ControlState:
@@ -69,14 +72,16 @@ class ControlState:
 
     def _take(self, found: Found, record: Record) -> None:
         models = (MODEL_KEY, MODEL_WITHHELD_KEY)  # a learner goes on learning from what it withheld, too
-        if not record.value or not (record.key in models or is_table_key(record.key)):
+        if not record.value or not (record.key in models or is_table_key(record.key) or is_told_key(record.key)):
             return
         try:
             if record.key in models:
                 self._take_model(found, record, record.value)
-            else:
+            elif is_table_key(record.key):
                 take_part(found, open_part(record.value, self._key))
-        except (SnapshotRefused, SealBroken) as refused:
+            else:
+                take_told(found, open_told(record.value, self._key))
+        except (SnapshotRefused, SealBroken, EpochOver) as refused:
             log.warning("learner: a record on control is not used", offset=record.offset, reason=str(refused))
 
     def _take_model(self, found: Found, record: Record, value: bytes) -> None:
@@ -97,3 +102,10 @@ def take_part(found: Found, part: Bucket) -> None:
     before = found.parts.get(part.number)
     if before is None or (before.epoch, before.sequence) <= (part.epoch, part.sequence):
         found.parts[part.number] = part
+
+
+def take_told(found: Found, told: Told) -> None:
+    """``told``, in the order of the topic. Raises EpochOver."""
+    found.highest_epoch = max(found.highest_epoch, told.epoch)
+    found.heard.check(told)
+    found.told.setdefault(told.kind, Gathered()).take(told)

@@ -23,6 +23,7 @@ from pipeline.core.entity_table import Bucket
 from pipeline.core.first_wins import FirstWins
 from pipeline.core.records import Label
 from pipeline.core.scored import Floats, Scored, decode
+from pipeline.core.told import Gathered, Told
 from pipeline.core.transaction import Refused
 from pipeline.ports import Record
 from pipeline.ports_archive import PastRow
@@ -30,6 +31,7 @@ from pipeline.roles.learner.arrival import Arrival, arrived
 from pipeline.roles.learner.carry import Carry
 from pipeline.roles.learner.labelled import LabelledLearning, LabelPlan
 from pipeline.roles.learner.late import Wanted
+from pipeline.roles.learner.merchants import MerchantsFollowed
 from pipeline.roles.learner.metrics import SCORES, LearnerMetrics
 
 _label_decoder = msgspec.json.Decoder(Label)
@@ -46,17 +48,18 @@ class FeatureSpace(NamedTuple):
 
 class Plan(NamedTuple):
     """How to learn: the model's shape, the most rows per second of log time, the most rows behind a grid, how to learn
-    from labels (None: not)."""
+    from labels (None: not), whether to follow merchants (features are then those of the catalogue)."""
 
     shape: Shape
     max_rate: float
     grid_rows: int
     labels: LabelPlan | None = None
+    merchants: bool = False
 
 
 class Course:
     """Learning from ``scored`` and ``labels``, one record at a time, from the beginning or from ``resumed`` and the
-    ``parts`` of the table of entities told last. After the latter, first `recall` and `recall_label` the records from
+    ``parts`` of the table of entities and ``merchants`` told last. After the latter, first `recall` and `recall_label` the records from
     `recall_from` up to where reading goes on, then say `recalled`.
 
     Above ``max_rate`` (divided among ``partitions``) the choice of rows looks back up to one second, which no snapshot
@@ -70,6 +73,7 @@ class Course:
         metrics: LearnerMetrics,
         resumed: Snapshot | None,
         parts: Iterable[Bucket] = (),
+        merchants: Gathered | None = None,
     ) -> None:
         self.reading: dict[int, int] = dict(resumed.reading) if resumed else {}
         self._plan = plan
@@ -95,6 +99,7 @@ class Course:
         if plan.labels is not None:
             told = resumed.labelled if resumed else None
             self.labelled = LabelledLearning(plan.labels, EntityLedger(parts), metrics, told, self._as_of)
+        self.merchants = MerchantsFollowed(merchants) if plan.merchants else None
 
     def learn(self, record: Record) -> Iterator[None]:
         """Learn ``record``, pausing at each window boundary: there, and only there, call `snapshot`. To be run to
@@ -204,6 +209,12 @@ class Course:
         if self.labelled is not None:
             yield from self.labelled.ledger.filled(epoch, self.reading, self.labelled.reading)
 
+    def told(self, epoch: int) -> Iterator[Told]:
+        """What is to be told of merchants since it was asked for last."""
+        if self.merchants is not None:
+            self._metrics.knows("merchants", len(self.merchants.ledger))
+            yield from self.merchants.tellings(epoch)
+
     # --- after a restart
 
     def recall(self, record: Record) -> None:
@@ -264,6 +275,8 @@ class Course:
         self._metrics.skipped.labels("repeat").inc(int((~first).sum()))
         self._metrics.skipped.labels("sampled_out").inc(int((first & ~kept).sum()))
         self._measure_drift(scored, first)
+        if self.merchants is not None:
+            self.merchants.scored(scored, first, record.partition, record.offset)
         chosen = np.flatnonzero(first & kept)
         self.sample.add(scored.matrix()[chosen])
         arrival = Arrival(self.labelled, scored, chosen, record)

@@ -1,10 +1,12 @@
 """What Prometheus sees of the learner. Every series is there, at zero, from the start."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from models.progress import Progress
+from pipeline.core.told import Kind
 
 NO_MODEL = "none"
 SKIP_REASONS = ("repeat", "sampled_out", "layout", "unreadable", "fraud")
@@ -70,6 +72,10 @@ class LearnerMetrics:
         self.waiting_bytes = gauge("waiting_bytes", "Memory they take.")
         self.table_entities = gauge("table_entities", "Terminals, merchants and cards with confirmed frauds.")
         self.table_parts = counter("table_parts_total", "Parts of the table of entities told, repeats not counted.")
+        self.known = gauge(
+            "known_entities", "Merchants of which the learner knows something without labels.", ("kind",)
+        )
+        self.told_bytes = counter("told_bytes_total", "Bytes told of them to all scorers.", ("kind",))
         self.log_loss = gauge("log_loss", "Recent log loss on labelled transactions.", ("of",))
         self.qualified = gauge("classifier_qualified", "1 while the score is the classifier's probability.")
         self.drift = gauge(
@@ -78,6 +84,9 @@ class LearnerMetrics:
         self.withheld = gauge("model_withheld", "1 while the newest version lies outside a band, by band.", ("band",))
         for band in BANDS:
             self.withheld.labels(band)
+        for kind in get_args(Kind):
+            self.known.labels(kind)
+            self.told_bytes.labels(kind)
         for what in LEARNED_AS:
             self.labelled.labels(what)
         for result in LATE:
@@ -90,6 +99,9 @@ class LearnerMetrics:
     def waits(self, rows: int, nbytes: int) -> None:
         self.waiting_rows.set(rows)
         self.waiting_bytes.set(nbytes)
+
+    def knows(self, kind: Kind, entities: int) -> None:
+        self.known.labels(kind).set(entities)
 
     def losses(self, progress: Progress) -> None:
         """How the classifier does beside the prior curve."""

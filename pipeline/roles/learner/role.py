@@ -17,6 +17,7 @@ import structlog
 
 from models.snapshot import Labelled, Snapshot, seal
 from pipeline.core.entity_record import seal_part
+from pipeline.core.told import seal_told
 from pipeline.core.topics import CONTROL, LABELS, MODEL_KEY, SCORED
 from pipeline.ports import Clock, Lease, Log, Outgoing, Poll, Reader
 from pipeline.ports_archive import Past
@@ -61,6 +62,8 @@ class Pace(NamedTuple):
     """How often to look for labels; what they change in the table is told at once."""
     orders_s: float = 1.0
     """How often to look for orders about the model."""
+    tell_s: float = 0.8
+    """How often what changed of merchants is told: scorers know it within a second."""
 
 
 class LeaseLost(Exception):
@@ -104,6 +107,7 @@ class Learner:
         self._lag_at = 0.0
         self._heard_at = 0.0
         self._repeated_at = 0.0
+        self._told_at = float("-inf")
         self._published: _Published | None = None
         self._late = Fetching(world.past, metrics)
 
@@ -190,7 +194,15 @@ class Learner:
         partitions = await reader.start(start)
         known = resumed.labelled if resumed else None
         await labels.start(dict(known.labels) if known else None)
-        course = Course(self._plan, self._space, len(partitions), self._metrics, resumed, found.parts.values())
+        course = Course(
+            self._plan,
+            self._space,
+            len(partitions),
+            self._metrics,
+            resumed,
+            found.parts.values(),
+            found.told.get("merchants"),
+        )
         if resumed is not None and known is not None:
             await self._recall(course, resumed, known, lease_epoch, stop)
         heard = LabelsRead(labels)
@@ -248,7 +260,10 @@ class Learner:
         self._heard_at = self._world.clock.now()
         self._late.turn(course)
         await heard.hear(course, up_to_ms)
-        if changed := self._changed(course, epoch):
+        changed = self._changed(course, epoch)
+        if self._heard_at - self._told_at >= self._pace.tell_s:
+            changed += self._told(course, epoch)
+        if changed:
             await self._append(changed, lease_epoch)
 
     async def _hear_orders(self, orders: Reader) -> None:
@@ -263,6 +278,14 @@ class Learner:
         self._metrics.table_parts.inc(len(changed))
         return changed
 
+    def _told(self, course: Course, epoch: int) -> list[Outgoing]:
+        self._told_at = self._world.clock.now()
+        told = []
+        for one in course.told(epoch):
+            told.append(sealed := seal_told(one, self._key))
+            self._metrics.told_bytes.labels(one.kind).inc(len(sealed.value))
+        return told
+
     def _snapshot_due(self) -> bool:
         published = self._published
         return published is None or self._world.clock.now() - published.made_at >= self._pace.snapshot_s
@@ -274,7 +297,8 @@ class Learner:
         told = [Outgoing(MODEL_KEY, sealed)]
         if self._releasing is not None:
             told = self._releasing.records(snapshot, sealed, course.sample.rows(), course.reliability(), now)
-        await self._append([*self._changed(course, snapshot.epoch), *told], lease_epoch)
+        changed = self._changed(course, snapshot.epoch) + self._told(course, snapshot.epoch)
+        await self._append([*changed, *told], lease_epoch)
         self._published = _Published(told, now)
         self._metrics.snapshots.inc()
         self._metrics.model(snapshot.version)

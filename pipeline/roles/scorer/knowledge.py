@@ -21,9 +21,11 @@ from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import EntityTable
 from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES
 from pipeline.core.lists import NO_LISTS, ListError, Lists
+from pipeline.core.merchant_table import MerchantTable
 from pipeline.core.model_shelf import ModelShelf
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Versions
+from pipeline.core.told import Heard, is_told_key, open_told
 from pipeline.core.topics import MODEL_KEY, MODEL_ORDER_KEY, is_table_key
 from pipeline.ports import Reader
 
@@ -70,6 +72,8 @@ class Knowledge:
         self._key = snapshot_key
         self._parse = parse
         self._shelf = None if snapshot_key is None else ModelShelf(snapshot_key, self._made)
+        self._heard = Heard()
+        self._merchants = MerchantTable()
         _check_met(policy, lists)
         self._waiting: Lists | None = None
         """Lists that were refused because the running policy asks more: another may not."""
@@ -78,7 +82,12 @@ class Knowledge:
         self._unmet = False
         """The policy that was read last asks lists that were not there."""
         self.current = Versions(
-            policy.in_force(lists), Model.day_one(MODEL_FEATURES, LAYOUT, curve), money, lists, EntityTable()
+            policy.in_force(lists),
+            Model.day_one(MODEL_FEATURES, LAYOUT, curve),
+            money,
+            lists,
+            EntityTable(),
+            self._merchants,
         )
 
     def reload(self, source: PolicySource) -> bool:
@@ -184,6 +193,19 @@ class Knowledge:
             return False
         return True
 
+    def take_told(self, sealed: bytes) -> bool:
+        """Use what is told of merchants; False when it is refused."""
+        if self._key is None:
+            return False  # said of the model already
+        try:
+            told = open_told(sealed, self._key)
+            self._heard.check(told)
+            self._merchants.take(told)
+        except ValueError as error:
+            log.error("what was told of merchants is refused, what is in hand stays", reason=str(error))
+            return False
+        return True
+
     async def follow_control(
         self, open_reader: Callable[[], Reader], caught_up: asyncio.Event, stop: asyncio.Event
     ) -> None:
@@ -216,6 +238,8 @@ class Knowledge:
                         self.take_order(record.value)
                     elif is_table_key(record.key) and record.value:
                         self.take_part(record.value)
+                    elif is_told_key(record.key) and record.value:
+                        self.take_told(record.value)
 
 
 def _check_met(policy: Policy, lists: Lists) -> None:
