@@ -43,7 +43,7 @@ def versions() -> Versions:
     curve = parse_prior(text("models/prior.toml"), "prior.toml")
     return Versions(
         parse_policy(text("policies/default.toml"), "default.toml", SCHEMA),
-        Model.day_one(MODEL_FEATURES, LAYOUT, curve),
+        Model.day_one(LAYOUT, curve),
         parse_rates(text("rates.toml"), "rates.toml"),
     )
 

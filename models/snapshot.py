@@ -1,8 +1,7 @@
 """A trained model as a signed, content-addressed blob of numbers: how the learner hands it to the scorers.
 
 The envelope is that of `models.envelope`; the content is MessagePack, arrays as raw little-endian bytes whose types this
-file fixes, never the blob. Nothing in it can run: no pickle, no type names, no shapes but those that follow from trees,
-height and the names. A blob that is signed is checked all the same, value by value: a scorer must not fall over its
+code fixes for each kind of model, never the blob. Nothing in it can run: no pickle, no type names. A blob that is signed is checked all the same, value by value: a scorer must not fall over its
 learner's mistake.
 """
 
@@ -15,27 +14,25 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models import detector
+from models.detector import Detector
 from models.envelope import SIGNATURE_BYTES, SealBroken, open_content, seal_content
-from models.half_space_trees import HalfSpaceTrees, Shape
 from models.labelled_model import load
 from models.percentile import Percentile
 from models.progress import Progress
 
-MAGIC = b"CWMODEL2"
+MAGIC = b"CWMODEL3"
 MAX_BYTES = 1_000_000
 """No sealed snapshot is larger: it travels as one Kafka record below 1 MiB."""
 MAX_FEATURES = 256
-MAX_TREES = 500
-MAX_HEIGHT = 14
-MAX_WINDOW = 1_000_000
 MAX_TEXT = 200
 MAX_CLASSIFIER_BYTES = 650_000
 MAX_ARRAYS = 64
 """Arrays of numbers that a classifier may consist of."""
 CHAMPION = "champion"
 """What a bank's only model is called."""
-_ENVELOPE_BYTES = 100_000
-"""Left for everything but the trees and the classifier: names, percentile grid, positions."""
+MAX_DETECTOR_BYTES = 250_000
+"""What then is left is for names, percentile grid and positions."""
 
 
 class SnapshotRefused(ValueError):
@@ -64,18 +61,17 @@ class Labelled:
 class Snapshot:
     """What was learned, exactly at a window boundary.
 
-    ``layout`` fingerprint of the feature catalogue the rows came in; ``names`` of the M model features in column
-    order; ``learned`` rows in the model's life; ``grid_rows`` rows behind the percentile grid; ``epoch`` of the
+    ``layout`` fingerprint of the feature catalogue the rows came in; ``names`` of the M features that the ``detector``
+    looks at, in its order; ``learned`` rows in the model's life; ``grid_rows`` rows behind the percentile grid; ``epoch`` of the
     learner's lease; ``positions`` partition → offset in ``transactions`` of the next row to learn; ``reading``
     partition → offset in ``scored`` of the record that holds it; ``as_of`` newest event time learned, unix seconds;
     ``version`` names the content: equal versions are equal models; ``model`` the one of the bank's models that this is a
     version of.
     """
 
-    shape: Shape
     layout: str
     names: tuple[str, ...]
-    trees: HalfSpaceTrees
+    detector: Detector
     percentile: Percentile
     grid_rows: int
     learned: int
@@ -94,7 +90,8 @@ class Snapshot:
     @property
     def version(self) -> str:
         digest = hashlib.sha256(_pack(self)).hexdigest()[:12]
-        return f"hst-{digest}-{'calibrated' if self.qualified else 'uncalibrated'}"
+        prefix = detector.prefix(self.detector.kind)
+        return f"{prefix}-{digest}-{'calibrated' if self.qualified else 'uncalibrated'}"
 
 
 class _Labelled(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
@@ -109,15 +106,10 @@ class _Labelled(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
-    trees: int
-    height: int
-    window: int
-    seed: int
+    kind: str
+    detector: dict[str, tuple[list[int], bytes]]
     layout: str
     names: list[str]
-    features: bytes
-    thresholds: bytes
-    masses: bytes
     levels: bytes
     quantiles: bytes
     grid_rows: int
@@ -132,12 +124,6 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Content)
-
-
-def fits(trees: int, height: int) -> bool:
-    """Whether a model of this shape stays below `MAX_BYTES` sealed: 10 bytes a branch, 4 a node."""
-    needed: int = trees * 18 << height
-    return needed <= MAX_BYTES - MAX_CLASSIFIER_BYTES - _ENVELOPE_BYTES
 
 
 def seal(snapshot: Snapshot, key: bytes) -> bytes:
@@ -161,15 +147,14 @@ def open_sealed(sealed: bytes, key: bytes) -> Snapshot:
 
 
 def _pack(snapshot: Snapshot) -> bytes:
-    trees, grid = snapshot.trees, snapshot.percentile
+    grid, kind, arrays = snapshot.percentile, snapshot.detector.kind, snapshot.detector.dump()
+    types = detector.types(kind)
     return _encoder.encode(
         _Content(
-            *snapshot.shape,
+            kind,
+            {name: (list(arrays[name].shape), arrays[name].astype(types[name]).tobytes()) for name in sorted(types)},
             snapshot.layout,
             list(snapshot.names),
-            trees.features.astype("<i2").tobytes(),
-            trees.thresholds.astype("<f8").tobytes(),
-            trees.masses.astype("<i4").tobytes(),
             grid.levels.astype("<f8").tobytes(),
             grid.quantiles.astype("<f8").tobytes(),
             snapshot.grid_rows,
@@ -231,29 +216,37 @@ def _check_places(*places: Mapping[int, int]) -> None:
         raise ValueError("a negative partition or offset")
 
 
+def _unpack_detector(content: _Content) -> Detector:
+    """Raises ValueError."""
+    types, arrays = detector.types(content.kind), content.detector
+    if sum(len(array) for _, array in arrays.values()) > MAX_DETECTOR_BYTES:
+        raise ValueError(f"the detector has more than {MAX_DETECTOR_BYTES} bytes")
+    if arrays.keys() != types.keys():
+        raise ValueError("a detector with other arrays than those of its kind")
+    return detector.load(
+        content.kind,
+        {
+            name: np.frombuffer(array, dtype=types[name]).reshape([max(size, 0) for size in shape])
+            for name, (shape, array) in arrays.items()
+        },
+    )
+
+
 def _unpack(content: _Content) -> Snapshot:
     """Raises ValueError."""
     _check_numbers(content)
-    shape = Shape(content.trees, content.height, content.window, content.seed)
-    branches, nodes = 2**shape.height - 1, 2 ** (shape.height + 1) - 1
-    features = np.frombuffer(content.features, dtype="<i2").reshape(shape.trees, branches)
-    thresholds = np.frombuffer(content.thresholds, dtype="<f8").reshape(shape.trees, branches)
-    masses = np.frombuffer(content.masses, dtype="<i4").reshape(shape.trees, nodes)
-    if not ((features >= 0) & (features < len(content.names))).all():
-        raise ValueError("a branch asks for a feature that has no name")
-    if not ((thresholds > 0.0) & (thresholds < 1.0)).all():  # NaN and infinity fail too
-        raise ValueError("a threshold is not between 0 and 1")
-    children = masses[:, 1::2] + masses[:, 2::2]
-    if not ((masses >= 0).all() and (masses[:, 0] == shape.window).all() and (masses[:, :branches] == children).all()):
-        raise ValueError("the masses of a tree do not add up to its window")
+    found = _unpack_detector(content)
+    if found.width != len(content.names):
+        raise ValueError("the detector looks at more or fewer features than are named")
+    if content.learned == 0 or content.learned % found.window:
+        raise ValueError("taken inside a window, not at its end")
     grid = Percentile(
         np.frombuffer(content.levels, dtype="<f8").copy(), np.frombuffer(content.quantiles, dtype="<f8").copy()
     )
     return Snapshot(
-        shape=shape,
         layout=content.layout,
         names=tuple(content.names),
-        trees=HalfSpaceTrees(shape.height, shape.window, features, thresholds, masses),
+        detector=found,
         percentile=grid,
         grid_rows=content.grid_rows,
         learned=content.learned,
@@ -268,10 +261,6 @@ def _unpack(content: _Content) -> Snapshot:
 
 def _check_numbers(content: _Content) -> None:
     """Raises ValueError for what could make the arrays, or the work on them, larger than planned."""
-    if not (
-        1 <= content.trees <= MAX_TREES and 1 <= content.height <= MAX_HEIGHT and 1 <= content.window <= MAX_WINDOW
-    ):
-        raise ValueError("trees, height or window out of range")
     names = content.names
     if not 1 <= len(names) <= MAX_FEATURES or len(set(names)) != len(names):
         raise ValueError("feature names missing, repeated or too many")
@@ -283,8 +272,6 @@ def _check_numbers(content: _Content) -> None:
     if min(counts) < 0:
         raise ValueError("a negative count")
     _check_places(content.positions, content.reading)
-    if content.learned == 0 or content.learned % content.window:
-        raise ValueError("taken inside a window, not at its end")
 
 
 def digest_of(sealed: bytes) -> str:

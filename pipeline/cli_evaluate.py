@@ -15,6 +15,8 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 MAX_DELAY_S = 400 * 86_400.0
 BAR = 30
 DRAW_EVERY_S = 0.2
+NEVER_S = float("inf")
+"""`pipeline.lab.evaluate.folds.NEVER_S`, which this file does not load for --help."""
 
 
 class Duration(click.ParamType):
@@ -29,6 +31,15 @@ class Duration(click.ParamType):
         if found is None or float(found[1]) * _UNITS[found[2]] > MAX_DELAY_S:
             self.fail(f"{value!r} is no duration: write 7d, 12h, 15m or 30s, at most 400d", param, ctx)
         return float(found[1]) * _UNITS[found[2]]
+
+
+class Delay(Duration):
+    """A duration, or ``never``."""
+
+    name = "delay"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        return NEVER_S if value == "never" else super().convert(value, param, ctx)
 
 
 class Bar:
@@ -65,7 +76,7 @@ def _tell(path: Path, left_out: LeftOut) -> None:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--label-delay", default="7d", show_default=True, type=Duration(), help="How late labels come: 7d, 12h.")
+@click.option("--label-delay", default="7d", show_default=True, type=Delay(), help="How late labels come: 7d, 12h; never: none is shown, and scores are what can be had without.")  # fmt: skip
 @click.option("--calls-per-day", default=0, show_default=True, type=click.IntRange(0, 1_000_000), help="The riskiest cards of a day, called at its end: their labels of that day are known next morning.")  # fmt: skip
 @click.option("--cards-per-day", default=100, show_default=True, type=click.IntRange(1, 1_000_000), help="The k of card precision@k.")  # fmt: skip
 @click.option(
@@ -116,6 +127,8 @@ def evaluate(
 
     if scores is not None and len(files) > 1:
         raise click.UsageError("--scores is for one FILE: scores of several would not be told apart")
+    if label_delay == NEVER_S and (calls_per_day or other_delays):
+        raise click.UsageError("--label-delay never shows no label: neither calls nor other delays go with it")
     if model_every <= 0:
         raise click.BadParameter("must be above 0", param_hint="--model-every")
     plan = EvaluationPlan(

@@ -16,7 +16,7 @@ from prometheus_client import (
 from pipeline.adapters.files import WatchedFile, WatchedFolder
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import Money, parse_rates
-from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.lists import Lists, parse_list
 from pipeline.core.policy import Policy, PolicyError, parse_policy
 from pipeline.core.words import Words, parse_words
@@ -29,7 +29,7 @@ PORTS = {"gateway": 9110, "scorer": 9120, "learner": 9130, "contact": 9140, "rem
 LISTS = "lists"
 """The folder below CONFIG_DIR."""
 MODELS = "models.toml"
-FEATURE_SPACE = FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit)
+FEATURE_SPACE = FeatureSpace(len(CATALOGUE), LAYOUT)
 
 
 class WrongInstallation(Exception):

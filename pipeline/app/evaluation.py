@@ -13,10 +13,10 @@ from models.classifier import Classifier
 from models.scorer import Model
 from pipeline.adapters.transaction_files import TransactionFile
 from pipeline.app.configuration import FEATURE_SPACE, load_money, policy_parser, read
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT
 from pipeline.core.poll import Versions
 from pipeline.core.scored import Scored
-from pipeline.lab.evaluate.folds import DAY_S, FoldPlan
+from pipeline.lab.evaluate.folds import DAY_S, NEVER_S, FoldPlan
 from pipeline.lab.evaluate.left_out import LeftOut
 from pipeline.lab.evaluate.loop import Pace
 from pipeline.lab.evaluate.results import Evaluation, FileResult, Spread, over_files
@@ -30,7 +30,7 @@ YOUNG_OBJECTS = 100_000
 
 
 class EvaluationPlan(NamedTuple):
-    """What to evaluate and how. Times in seconds. ``policy`` None: the one the scorer is set to; ``delays_s``: other
+    """What to evaluate and how. Times in seconds; ``label_delay_s`` `NEVER_S`: no label is shown. ``policy`` None: the one the scorer is set to; ``delays_s``: other
     label delays to run all of it again with; ``simulated`` None: told by the cards' tokens."""
 
     files: Sequence[Path]
@@ -62,7 +62,7 @@ def start(policy: Path | None = None) -> Start:
     learner = LearnerSettings(snapshot_key=SecretStr(secrets.token_hex(16)))
     curve = parse_prior(*read(scorer, "models/prior.toml"))
     text = read(scorer, scorer.scorer_policy) if policy is None else (policy.read_text(encoding="utf-8"), str(policy))
-    model = Model.day_one(MODEL_FEATURES, LAYOUT, curve)
+    model = Model.day_one(LAYOUT, curve)
     labels = learner.labels(lambda: Classifier(COLUMNS), len(COLUMNS), curve.of)._replace(maturity_s=None)
     plan = learner.plan._replace(labels=labels)  # every row of a file has its label: none has to be guessed
     return Start(Versions(policy_parser(scorer)(*text), model, load_money(scorer)), curve, plan, FEATURE_SPACE)
@@ -80,6 +80,8 @@ def evaluate(plan: EvaluationPlan, listener: Listener) -> Evaluation:
 
 
 def _evaluate(plan: EvaluationPlan, begin: Start, listener: Listener) -> Evaluation:
+    if plan.label_delay_s == NEVER_S:
+        begin = begin._replace(plan=begin.plan._replace(labels=None))
     options = Options(Pace(plan.label_delay_s, plan.model_every_s, plan.calls_per_day), plan.folds, plan.cards)
     files, simulated = [], []
     for path in plan.files:
@@ -91,7 +93,7 @@ def _evaluate(plan: EvaluationPlan, begin: Start, listener: Listener) -> Evaluat
     }
     return Evaluation(
         simulated=all(simulated) if plan.simulated is None else plan.simulated,
-        label_delay_days=plan.label_delay_s / DAY_S,
+        label_delay_days=None if plan.label_delay_s == NEVER_S else plan.label_delay_s / DAY_S,
         calls_per_day=plan.calls_per_day,
         cards_per_day=plan.cards,
         model_every_minutes=plan.model_every_s / 60,

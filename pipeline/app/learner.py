@@ -55,7 +55,6 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
         parse_models(*read(settings, MODELS)).bands,
         policy_thresholds(settings),
         lambda snapshot: Model.trained(snapshot, curve),
-        FEATURE_SPACE.to_unit,
     )
     learner = Learner(
         world, FEATURE_SPACE, plan, settings.signing_key, metrics, settings.pace,

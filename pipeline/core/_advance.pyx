@@ -20,7 +20,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from pipeline.core._card_row cimport (
-    CASHED, CHECKED, COUNTED, COUNTRY_SLOTS, DECLINED, MCC_SLOTS, MERCHANT_SLOTS, SPENT,
+    CASHED, CHECKED, COUNTED, COUNTRY_SLOTS, DECLINED, MCC_SLOTS, MERCHANT_SLOTS, RING_SLOTS, SPENT,
     CardRow, bump, days_known, find, find_entry, narrow, remember, reverse, to_front, total,
 )
 from pipeline.core._transaction cimport (
@@ -41,7 +41,7 @@ cdef enum:  # columns of the matrix, in the order of FEATURES
     AMOUNT, AMOUNT_RATIO, AMOUNT_Z, COUNT_1M, COUNT_10M, COUNT_1H, COUNT_24H, COUNT_7D
     SUM_1M, SUM_10M, SUM_1H, SUM_24H, SUM_7D, COUNT_24H_RATIO, SUM_24H_RATIO, CASH_24H, CASH_7D, IS_CASH
     NEW_MERCHANT, NEW_COUNTRY, NEW_MCC, NEW_MODE, RARE_MODE, RARE_HOUR, SINCE_LAST, KM, SPEED
-    DECLINES_1H, DECLINES_24H, CHECKS_1H, ABROAD, SEEN, DAYS, COLUMNS
+    DECLINES_1H, DECLINES_24H, CHECKS_1H, ABROAD, SEEN, DAYS, MEAN_24H_RATIO, MEAN_7D_RATIO, MAX_14D_RATIO, COLUMNS
 
 cdef enum:
     SCORED, REPEAT, REVERSAL, CLEARING, CREDIT
@@ -63,6 +63,7 @@ cdef double MEMORY_SPENDS = profile_habits.MEMORY_SPENDS
 cdef double MIN_TRAVEL_S = profile.MIN_TRAVEL_S
 cdef double EARTH_KM = profile.EARTH_KM
 cdef double USUAL_DAYS = profile.USUAL_DAYS
+cdef double RECENT_S = profile.RECENT_S
 
 cdef object rearranged = counter_slots.rearranged
 cdef double[28] ESTIMATES = counter_slots.DISTINCT_ESTIMATES
@@ -233,6 +234,7 @@ cdef int _count(
     features[SEEN] = seen
     features[DAYS] = days_known(card)
     _unusual_amount(card, amount, check, usual_count, usual_sum, features)
+    _recent_amounts(card, at, features)
     cdef bint here = _journey(card, transaction, at, features)
     _habits(card, transaction, category, at, spend, features)
 
@@ -288,6 +290,20 @@ cdef void _unusual_amount(
     if not check:
         features[AMOUNT_RATIO] = amount / usual
         features[AMOUNT_Z] = (log1p(amount) - card.mean) / (1.2533 * max(<double>card.deviation, MIN_DEVIATION))
+
+
+cdef void _recent_amounts(const CardRow* card, double at, double* features) noexcept:
+    features[MEAN_24H_RATIO] = features[MEAN_7D_RATIO] = features[MAX_14D_RATIO] = NAN
+    if card.spends < MIN_SPENDS:
+        return
+    cdef double usual = exp(card.mean), largest = 0.0
+    cdef int slot
+    for slot in range(RING_SLOTS):
+        if card.ring[slot].amount > largest and at - (card.ring[slot].second + card.ring[slot].tick / 256.0) < RECENT_S:
+            largest = card.ring[slot].amount
+    features[MEAN_24H_RATIO] = features[SUM_24H] / max(features[COUNT_24H], 1.0) / usual
+    features[MEAN_7D_RATIO] = features[SUM_7D] / max(features[COUNT_7D], 1.0) / usual
+    features[MAX_14D_RATIO] = largest / usual
 
 
 cdef bint _journey(const CardRow* card, transaction, double at, double* features) except -1:

@@ -1,8 +1,7 @@
 """The features: what a transaction looks like against its card's own history, and what is known of where it was made, by
 name, in the order of the matrix.
 
-Rules, reasons and pages speak of a feature in its unit; models see it scaled to 0…1 by `to_unit`, with plain arithmetic
-on single elements only, so that a row's scaled values never depend on the rows beside it, to the bit.
+Rules, reasons and pages speak of a feature in its unit; some models see it scaled to 0…1 (`models.scaling`).
 """
 
 from hashlib import blake2b
@@ -11,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.scaling import Scaling
 from pipeline.core.entity_history import NAMES
 
 Floats = NDArray[np.float64]
@@ -82,6 +82,9 @@ FEATURES: Final = (
     Feature("abroad", "flag", "outside the card's home country", "在发卡所属国家或地区以外", _FLAG),
     Feature("transactions_seen", "count", "attempts seen on this card before", "该卡此前已见交易数", _half_at(50), False),
     Feature("days_known", "days", "days since the card was first seen", "该卡首次出现至今的天数", _half_at(30), False),
+    Feature("mean_24h_ratio", "", "mean amount within about a day, times the card's usual", "约1天内的平均金额为该卡通常金额的倍数", _half_at(3, 0.25), False),
+    Feature("mean_7d_ratio", "", "mean amount within about a week, times the card's usual", "约7天内的平均金额为该卡通常金额的倍数", _half_at(3, 0.25), False),
+    Feature("max_14d_ratio", "", "largest of the card's last eight amounts within 14 days, times its usual", "该卡最近八笔中14天内最大金额为通常金额的倍数", _half_at(3, 0.25), False),
 )  # fmt: skip
 """In the order of `pipeline.core.profile.advance`'s tuple."""
 
@@ -139,33 +142,31 @@ CATALOGUE: Final = (*FEATURES, *MOMENT_FEATURES, *CARD_FEATURES, *MERCHANT_FEATU
 MODEL_FEATURES: Final = tuple(feature.name for feature in FEATURES if feature.modelled)
 """What the half-space trees see. Left out: what repeats another feature, and what tells a young card from an old one."""
 
+SURPRISE_FEATURES: Final = (
+    "amount", "amount_ratio", "amount_z", "mean_24h_ratio", "mean_7d_ratio", "max_14d_ratio",
+    "count_1h", "count_24h", "count_24h_ratio", "hour_rarity", "entry_mode_rare", "speed_kmh",
+)  # fmt: skip
+"""What the surprise looks at: large values of these are what fraud has in common, wherever it is (docs/adr/0019)."""
+
 LAYOUT: Final = blake2b(
     repr([(feature.name, *feature.scale, feature.modelled) for feature in CATALOGUE]).encode(), digest_size=8
 ).hexdigest()
 """Fingerprint of names, order and scalings: numbers made under one layout mean nothing under another."""
 
 
-def _constant(values: list[float]) -> Floats:
-    array = np.array(values, dtype=np.float64)
-    array.setflags(write=False)
-    return array
+NUMBER_OF: Final = {feature.name: number for number, feature in enumerate(CATALOGUE)}
+"""Column in the matrix by name."""
 
-
-_scales = [feature.scale for feature in FEATURES if feature.modelled]
-_columns = np.array([index for index, feature in enumerate(FEATURES) if feature.modelled], dtype=np.intp)
-_low = _constant([scale.low for scale in _scales])
-_slope = _constant([1.0 if scale.saturating else 0.0 for scale in _scales])
-_offset = _constant([scale.high if scale.saturating else scale.high - scale.low for scale in _scales])
-_missing = _constant([scale.missing for scale in _scales])
-
-
-SCALES: Final = _constant([number for feature in CATALOGUE for number in feature.scale]).reshape(-1, 4)
+SCALES: Final = np.array([feature.scale for feature in CATALOGUE], dtype=np.float64)
 """float64[C, 4], for each feature of `CATALOGUE` its `Scale` as numbers: what a classifier of labels takes with it."""
+SCALES.setflags(write=False)
+
+UNIT: Final = Scaling.of(
+    [NUMBER_OF[name] for name in MODEL_FEATURES], [SCALES[NUMBER_OF[name]] for name in MODEL_FEATURES]
+)
 
 
 def to_unit(matrix: Floats) -> Floats:
     """What the trees see of ``matrix`` (float64[n, F or more], columns begin as `FEATURES`): float64[n, M] in 0…1, columns
     as `MODEL_FEATURES`, contiguous, nothing missing."""
-    x = np.maximum(matrix.take(_columns, axis=1), _low)  # take, as indexing would turn the layout round
-    unit = np.minimum((x - _low) / (x * _slope + _offset), 1.0)
-    return np.where(unit == unit, unit, _missing)
+    return UNIT.unit(matrix)

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 class Model(Protocol):
     """Scores whole matrices: raw measure, percentile (0–100, how unusual), probability of fraud (0–1), float64[n] each, of
-    ``x`` scaled for the trees and of the whole ``matrix``. A row's scores do not depend on the other rows."""
+    ``matrix``, all columns of the catalogue. A row's scores do not depend on the other rows."""
 
     @property
     def version(self) -> str: ...
@@ -30,7 +30,7 @@ class Model(Protocol):
     def warming_up(self) -> bool: ...
     @property
     def as_of(self) -> float | None: ...
-    def scores(self, x: Floats, matrix: Floats) -> tuple[Floats, Floats, Floats]: ...
+    def scores(self, matrix: Floats) -> tuple[Floats, Floats, Floats]: ...
     def grounds(self, matrix: Floats) -> Floats | None:
         """How much more than usually each column adds to a row's log odds of fraud, float64[n, C]; None: not known."""
 

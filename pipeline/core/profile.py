@@ -59,6 +59,8 @@ __all__ = ["EMPTY_ROW", "SCALES_S", "Handling", "Reversed", "advance", "reversed
 
 SCALES_S: Final = (60.0, 600.0, 3_600.0, 86_400.0, 604_800.0)
 USUAL_DAYS: Final = 30.0
+RECENT_S: Final = 14 * 86_400.0
+"""Within which the largest of the last amounts counts."""
 MIN_TRAVEL_S: Final = 60.0
 EARTH_KM: Final = 6_371.0
 
@@ -156,6 +158,7 @@ def _count(row: bytes, event: Event, digest: bytes) -> tuple[bytes, tuple[float,
         amount, ratio, z, c1, c2, c3, c4, c5, s1, s2, s3, s4, s5, count_ratio, sum_ratio, w4, w5,
         1.0 if is_cash else 0.0, *novel[:6], since if seen and since >= 0.0 else _nan, km, speed,
         d3, d4, k3, novel[6], float(seen), days,
+        *_recent_amounts(row[layout.RING :], at, spends, mean, s4 / max(c4, 1.0), s5 / max(c5, 1.0)),
     )  # fmt: skip
 
     if spend:
@@ -185,7 +188,7 @@ def _standing(row: bytes, amount: float) -> tuple[float, ...]:
     days = (newest - first) / 86_400.0 if seen and newest > first else 0.0
     return (
         amount, _nan, _nan, c1, c2, c3, c4, c5, s1, s2, s3, s4, s5, _nan, _nan, w4, w5,
-        0.0, _nan, _nan, _nan, _nan, _nan, _nan, _nan, _nan, _nan, d3, d4, k3, _nan, float(seen), days,
+        0.0, _nan, _nan, _nan, _nan, _nan, _nan, _nan, _nan, _nan, d3, d4, k3, _nan, float(seen), days, _nan, _nan, _nan,
     )  # fmt: skip
 
 
@@ -206,6 +209,21 @@ def _unusual_amount(
     # 1.2533 mean absolute deviations are one standard deviation of a normal distribution
     z = (math.log1p(amount) - mean) / (1.2533 * max(deviation, MIN_DEVIATION))
     return amount / usual, z, count_ratio, sum_ratio
+
+
+def _recent_amounts(
+    ring: bytes, at: float, spends: int, mean: float, mean_24h: float, mean_7d: float
+) -> tuple[float, float, float]:
+    """mean_24h_ratio, mean_7d_ratio, max_14d_ratio: what was spent lately against the card's usual amount; NaN without
+    habits. The largest is of the ring before this transaction."""
+    if spends < MIN_SPENDS:
+        return _nan, _nan, _nan
+    largest = 0.0
+    for _, second, tick, amount, _ in layout.ENTRY.iter_unpack(ring):
+        if amount > largest and at - (second + tick / 256.0) < RECENT_S:
+            largest = amount
+    usual = _exp(mean)
+    return mean_24h / usual, mean_7d / usual, largest / usual
 
 
 def _journey(

@@ -21,7 +21,7 @@ from pipeline.core.decide import Verdicts, decide
 from pipeline.core.decision import Reason
 from pipeline.core.encode import encode_poll
 from pipeline.core.entities import entity_keys
-from pipeline.core.features import FEATURES, to_unit
+from pipeline.core.features import FEATURES
 from pipeline.core.grounds import reasons
 from pipeline.core.moment import moments
 from pipeline.core.poll import Floats, Part, Row, ScoredPoll, Table, Versions
@@ -153,7 +153,7 @@ def _score(
         versions.entities.features(keys),
     )  # fmt: skip
     matrix = np.concatenate([own, *told], axis=1)
-    scores = versions.model.scores(to_unit(matrix), matrix)
+    scores = versions.model.scores(matrix)
     raw, percentile, score = (np.where(exempt, 0.0, column) for column in scores)
     return Table(keys, matrix, exempt, raw, percentile, score, counted)
 

@@ -20,7 +20,7 @@ from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.profiles import RedisProfiles
 from pipeline.app.config_check import refusal
 from pipeline.app.configuration import FEATURE_SPACE, ListFolder, load_money, policy_parser, read
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT
 from pipeline.core.poll import Versions
 from pipeline.core.topics import CONTROL, MODEL_KEY, Outgoing
 from pipeline.demo.progress import Progress
@@ -54,7 +54,7 @@ async def prepare(plan: Plan, settings: LearnerSettings) -> Progress:
     curve = parse_prior(*read(settings, "models/prior.toml"))
     policy = policy_parser(settings)(*read(settings, "policies/default.toml"))
     lists = ListFolder(settings).read()
-    model = Model.day_one(MODEL_FEATURES, LAYOUT, curve)
+    model = Model.day_one(LAYOUT, curve)
     versions = Versions(policy.in_force(lists), model, load_money(settings), lists=lists)
     history = Stream(world_for(preset, plan.seed, plan.epoch)).history(preset.days)
     begin_s = plan.epoch - preset.days * 86_400

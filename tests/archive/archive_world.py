@@ -22,7 +22,7 @@ from pipeline.adapters.parquet_writing import ParquetShelf, connected
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
 from pipeline.core.decision import HEADER_SOURCE_OFFSET
-from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES
+from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.poll import Part, Versions
 from pipeline.core.scored import decode as decode_scored
@@ -49,7 +49,7 @@ def policy(version: str = "") -> Policy:
 def versions(number: int = 0) -> Versions:
     """What is decided under; another ``number``: other versions."""
     curve = parse_prior((CONFIG / "models" / "prior.toml").read_text(), "prior.toml")
-    return Versions(policy(str(number)), Model.day_one(MODEL_FEATURES, LAYOUT, curve), MONEY)
+    return Versions(policy(str(number)), Model.day_one(LAYOUT, curve), MONEY)
 
 
 def cards_of(partition: int, partitions: int) -> list[str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.core.archive_labels import RANKS
 from pipeline.core.columns import SCHEMA, columns
-from pipeline.core.features import CATALOGUE, to_unit
+from pipeline.core.features import CATALOGUE
 from pipeline.core.rules import compile_rule
 from pipeline.core.scored import decode as decode_scored
 from pipeline.core.topics import LABELS, SCORED, TRANSACTIONS
@@ -133,7 +133,7 @@ def test_a_score_is_made_again_to_the_bit(place: Place) -> None:
     names = [feature.name for feature in CATALOGUE]
     found = together(place.archive.columns(TODAY, TODAY + timedelta(1), [*names, "raw", "percentile", "score"]))
     matrix = np.column_stack([found[name] for name in names])
-    raw, percentile, score = UNDER.model.scores(to_unit(matrix), matrix)
+    raw, percentile, score = UNDER.model.scores(matrix)
     assert np.array_equal(raw, found["raw"])
     assert np.array_equal(percentile, found["percentile"])
     assert np.array_equal(score, found["score"])

@@ -22,7 +22,7 @@ from pipeline.core.archive_files import Piece
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
 from pipeline.core.exposed_cards import Costs
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT
 from pipeline.core.lists import list_text, listed_as, parse_list
 from pipeline.core.point_of_compromise import Window
 from pipeline.core.policy import parse_policy
@@ -239,7 +239,7 @@ def test_a_simulated_past_becomes_an_archive(tmp_path: Path) -> None:
     curve = parse_prior((CONFIG / "models" / "prior.toml").read_text(), "prior.toml")
     policy = parse_policy((CONFIG / "policies" / "default.toml").read_text(), "default.toml", SCHEMA)
     money = parse_rates((CONFIG / "rates.toml").read_text(), "rates.toml")
-    under = Versions(policy, Model.day_one(MODEL_FEATURES, LAYOUT, curve), money)
+    under = Versions(policy, Model.day_one(LAYOUT, curve), money)
     past = write_past(Stream(world).history(8), shelf, under, 5, preset.chargebacks)
     shelf.close()
     archive = ParquetArchive(tmp_path)

@@ -112,3 +112,21 @@ def test_a_web_shop_is_no_place() -> None:
     assert math.isnan(seen(row, online)["km_from_last"])
     assert seen(walk(row, [online]), purchase(NOON + 90, latitude=31.23, longitude=121.47))["km_from_last"] < 0.01
     assert math.isnan(seen(row, purchase(NOON + 60))["speed_kmh"])
+
+
+def test_what_was_spent_lately_is_told_in_usual_amounts() -> None:
+    usual = seen(regular(), purchase(NOON + DAY))
+    for name in ("mean_24h_ratio", "mean_7d_ratio", "max_14d_ratio"):
+        assert usual[name] == near(1, abs=0.15), name
+    declined = purchase(NOON + 7_200, 900_000.0, response_code="05")
+    row = walk(regular(), [purchase(NOON + 3_600, 80_000.0), declined])
+    after = seen(row, purchase(NOON + 3 * DAY))
+    assert 1.1 < after["mean_24h_ratio"] < after["mean_7d_ratio"] < 4, "the large one has faded more in a day"
+    assert after["max_14d_ratio"] == near(7.6, abs=0.4), "of what was spent, not of what was declined"
+    late = seen(row, purchase(NOON + 3_600 + 14 * DAY))
+    assert late["max_14d_ratio"] == 0
+    assert seen(row, purchase(NOON + 3_599 + 14 * DAY))["max_14d_ratio"] == near(7.6, abs=0.4)
+    for _ in range(8):
+        row = walk(row, [purchase(NOON + 2 * DAY)])
+    assert seen(row, purchase(NOON + 3 * DAY))["max_14d_ratio"] < 1.2, "the ring remembers eight"
+    assert math.isnan(seen(walk(EMPTY_ROW, [purchase(NOON)] * 4), purchase(NOON + DAY))["max_14d_ratio"])

@@ -33,6 +33,7 @@ def test_the_first_transaction_counts_itself_and_has_nothing_to_compare_with() -
     assert missing == {
         "amount_ratio", "amount_z", "count_24h_ratio", "sum_24h_ratio", "new_merchant", "new_country", "new_mcc",
         "new_entry_mode", "entry_mode_rare", "hour_rarity", "seconds_since_last", "km_from_last", "speed_kmh",
+        "mean_24h_ratio", "mean_7d_ratio", "max_14d_ratio",
     }  # fmt: skip
     assert (first["transactions_seen"], first["days_known"], first["abroad"], first["is_cash"]) == (0, 0, 0, 0)
 

@@ -14,7 +14,7 @@ AGREED = (
     "amount amount_ratio amount_z count_1m count_10m count_1h count_24h count_7d sum_1m sum_10m sum_1h sum_24h sum_7d "
     "count_24h_ratio sum_24h_ratio cash_count_24h cash_count_7d is_cash new_merchant new_country new_mcc "
     "new_entry_mode entry_mode_rare hour_rarity seconds_since_last km_from_last speed_kmh declines_1h declines_24h "
-    "card_checks_1h abroad transactions_seen days_known"
+    "card_checks_1h abroad transactions_seen days_known mean_24h_ratio mean_7d_ratio max_14d_ratio"
 )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from models.calibrate import PriorCurve
 from models.half_space_trees import Shape
 from models.scorer import Model
+from models.trees_detector import TreesPlan
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import Money
-from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, UNIT
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Versions
 from pipeline.lab.evaluate.bank import Judged, Known
@@ -34,12 +35,12 @@ reason = "score_review"
 START = Start(
     Versions(
         parse_policy(POLICY, "test.toml", SCHEMA, {"score_review"}),
-        Model.day_one(MODEL_FEATURES, LAYOUT, CURVE),
+        Model.day_one(LAYOUT, CURVE),
         Money("CNY", {"CNY": 1.0}),
     ),
     CURVE,
-    Plan(Shape(trees=10, height=6, window=60, seed=3), max_rate=5.0, grid_rows=500),
-    FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit),
+    Plan(TreesPlan(Shape(trees=10, height=6, window=60, seed=3), MODEL_FEATURES, UNIT), max_rate=5.0, grid_rows=500),
+    FeatureSpace(len(CATALOGUE), LAYOUT),
 )
 
 

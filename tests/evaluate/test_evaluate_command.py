@@ -18,6 +18,7 @@ from pipeline.core.decision import Outcome
 from pipeline.lab.evaluate.charts import by_delay
 from pipeline.lab.evaluate.report import page
 from pipeline.lab.evaluate.results import Evaluation, Spread, spread
+from pipeline.lab.evaluate.table import table
 from pipeline.lab.evaluate.words import FIGURES, LANGUAGES, texts
 from tests.evaluate.evaluate_world import month
 
@@ -140,9 +141,27 @@ def test_several_files_are_streams_of_their_own(stream: Path) -> None:
     assert not found.simulated
 
 
+def test_where_no_label_is_ever_shown_truth_changes_no_score(stream: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    rows = [msgspec.json.decode(line) for line in stream.read_bytes().splitlines()[:1_500]]
+    other.write_bytes(
+        b"\n".join(msgspec.json.encode(row | {"fraud": number % 3 // 2}) for number, row in enumerate(rows))
+    )
+    scores = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    for path, out in zip((stream, other), scores, strict=True):
+        result = run(path, *FOLDS, "--label-delay", "never", "--json", "--scores", out)
+        assert result.exit_code == 0, result.output
+        found = evaluation(result)
+        assert (found.label_delay_days, found.files[0].labels) == (None, 0)
+        assert found.over_files["average_precision"] == found.over_files["average_precision_all"]
+    assert scores[0].read_bytes() == scores[1].read_bytes()
+    assert "No label is ever shown" in table(found)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (("{stream}", "--label-delay", "never", "--calls-per-day", "3"), 2, "neither calls nor other delays"),
         (("nowhere.csv",), 1, "there is no such file"),
         ((), 2, "Missing argument"),
         (("{stream}", "--label-delay", "soon"), 2, "write 7d, 12h"),

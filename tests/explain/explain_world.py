@@ -14,11 +14,12 @@ from models.percentile import Percentile
 from models.progress import LEAST_FRAUDS, LEAST_ORDINARY, Progress
 from models.scorer import Model
 from models.snapshot import Labelled, Snapshot, seal
+from models.trees_detector import TreesDetector
 from pipeline.adapters.memory import StoredRecord
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.core.columns import SCHEMA
-from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES
+from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, UNIT
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.poll import Versions
 from pipeline.core.topics import MODEL_KEY, POLICY_KEY
@@ -81,8 +82,10 @@ def snapshot(seed: int) -> Snapshot:
     trees = learning.trees()
     quantiles = np.sort(trees.score(rows))[::10]
     grid = Percentile(np.linspace(0.0, 100.0, len(quantiles)), quantiles)
-    return Snapshot(shape, LAYOUT, tuple(MODEL_FEATURES), trees, grid, 100, 100, 1, {0: 1}, {0: 1}, NOON,
-                    labelled(seed) if seed == 2 else None)  # fmt: skip
+    trees_ = TreesDetector(shape, UNIT, trees)
+    return Snapshot(
+        LAYOUT, MODEL_FEATURES, trees_, grid, 100, 100, 1, {0: 1}, {0: 1}, NOON, labelled(seed) if seed == 2 else None
+    )
 
 
 def policy(text: str) -> Policy:
@@ -99,7 +102,7 @@ class Past:
     def __init__(self, root: Path, transactions: int) -> None:
         self.root = root
         self.kept = VersionFiles(root)
-        self.models = [Model.day_one(MODEL_FEATURES, LAYOUT, CURVE)]
+        self.models = [Model.day_one(LAYOUT, CURVE)]
         self.controls = []
         for seed in (1, 2):
             made = snapshot(seed)

@@ -9,7 +9,10 @@ from prometheus_client import CollectorRegistry
 
 from models.half_space_trees import Shape
 from models.learning import Learning
+from models.scaling import Scaling
 from models.snapshot import Snapshot, open_sealed
+from models.surprise import SurprisePlan
+from models.trees_detector import TreesDetector, TreesPlan
 from pipeline.core.scored import Scored, encode
 from pipeline.core.topics import CONTROL, LABELS, SCORED, Topic
 from pipeline.ports import Outgoing, Poll
@@ -19,8 +22,12 @@ from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.role import Learner, Pace, World
 
 KEY = b"a key of sixteen bytes or more"
-SPACE = FeatureSpace(("night", "amount", "distance"), "layout-1", lambda features: features[:, :3] / 10)
-PLAN = Plan(Shape(trees=4, height=4, window=50, seed=3), max_rate=1e9, grid_rows=1_000)
+SPACE = FeatureSpace(4, "layout-1")
+NAMES = ("night", "amount", "distance")
+SEEN = Scaling.of(range(3), [[0, 0, 10, 0.5]] * 3)
+SHAPE = Shape(trees=4, height=4, window=50, seed=3)
+PLAN = Plan(TreesPlan(SHAPE, NAMES, SEEN), max_rate=1e9, grid_rows=1_000)
+SURPRISE = PLAN._replace(detector=SurprisePlan(NAMES, range(3), window=50))
 
 
 @dataclass
@@ -243,8 +250,15 @@ def put_rows(log: MemoryLog, matrix: np.ndarray, size: int = 17, first: int = 0,
 
 def taught(matrix: np.ndarray, plan: Plan = PLAN) -> Learning:
     """River taught directly, up to the last whole window: what a learner must come to."""
-    learning = Learning(plan.shape, SPACE.names)
-    unit = SPACE.to_unit(matrix[: len(matrix) // plan.shape.window * plan.shape.window])
+    assert isinstance(plan.detector, TreesPlan)
+    learning, window = Learning(plan.detector.shape, NAMES), plan.detector.window
+    unit = SEEN.unit(matrix[: len(matrix) // window * window])
     while len(unit):
         unit = unit[learning.learn(unit) :]
     return learning
+
+
+def masses(snapshot: Snapshot) -> np.ndarray:
+    """What the trees of ``snapshot`` counted."""
+    assert isinstance(snapshot.detector, TreesDetector)
+    return snapshot.detector.trees.masses

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from labelled_world import LABELLED, LABELS, course, label, label_entry, learn, row_record
-from learner_world import KEY, Entry
+from learner_world import KEY, Entry, masses
 
 from models.snapshot import Snapshot, open_sealed, seal
 from pipeline.core.entity_table import Bucket
@@ -96,7 +96,7 @@ def test_a_crash_after_any_record_changes_nothing(plan: Plan, cut: int) -> None:
     final_whole, final_again = feed(whole, [last]), feed(again, [last])
     assert final_whole is not None
     assert final_again is not None
-    assert final_again.trees.masses.tobytes() == final_whole.trees.masses.tobytes()
+    assert masses(final_again).tobytes() == masses(final_whole).tobytes()
     assert final_again.labelled is not None
     assert final_whole.labelled is not None
     mine, theirs = final_again.labelled, final_whole.labelled

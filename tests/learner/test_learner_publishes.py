@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import numpy as np
 import pytest
-from learner_world import KEY, SPACE, Bank, features, put_rows, scored, taught
+from learner_world import KEY, Bank, features, masses, put_rows, scored, taught
 
 from models.snapshot import Snapshot
 from pipeline.core.scored import decode, encode
@@ -19,7 +19,7 @@ def run(bank: Bank) -> dict[str, float]:
 
 
 def same_model(snapshot: Snapshot, matrix: np.ndarray) -> bool:
-    return np.array_equal(snapshot.trees.masses, taught(matrix).trees().masses)
+    return np.array_equal(masses(snapshot), taught(matrix).trees().masses)
 
 
 def test_a_model_at_every_window_boundary_equal_to_river_taught_directly() -> None:
@@ -41,7 +41,7 @@ def test_the_grid_is_of_the_rows_learned_scored_with_the_new_masses() -> None:
     put_rows(bank.log, matrix)
     run(bank)
     newest = bank.log.snapshots()[-1]
-    raw = newest.trees.score(SPACE.to_unit(matrix))
+    raw = newest.detector.score(newest.detector.see(matrix))
     assert (newest.grid_rows, newest.percentile.quantiles[-1]) == (150, raw.max())
     assert np.median(newest.percentile.of(raw)) == pytest.approx(50, abs=2)
 

@@ -5,12 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from learner_world import KEY, PLAN, SPACE, Bank, features, put_rows, taught
+from learner_world import KEY, NAMES, PLAN, SEEN, SHAPE, SURPRISE, Bank, features, masses, put_rows, taught
 
-from models.half_space_trees import Shape
+from models.scaling import Scaling
 from models.snapshot import Snapshot, open_sealed, seal
+from models.trees_detector import TreesPlan
 from pipeline.core.topics import CONTROL
+from pipeline.roles.learner.course import Plan
 from pipeline.roles.learner.role import MODEL_KEY
+
+OTHER = Scaling.of((0, 1, 3), [[0, 0, 10, 0.5]] * 3)
 
 
 def newest(bank: Bank) -> Snapshot:
@@ -19,9 +23,10 @@ def newest(bank: Bank) -> Snapshot:
 
 @pytest.mark.parametrize("cuts", [(60,), (100,), (101, 149, 150), (20, 40, 52, 260, 261)])
 @pytest.mark.parametrize("snapshot_s", [0.0, 1e9])
-def test_killed_and_resumed_equals_uninterrupted(cuts: tuple[int, ...], snapshot_s: float) -> None:
+@pytest.mark.parametrize("plan", [PLAN, SURPRISE], ids=["trees", "surprise"])
+def test_killed_and_resumed_equals_uninterrupted(cuts: tuple[int, ...], snapshot_s: float, plan: Plan) -> None:
     matrix = features(1, 400)
-    whole, cut = Bank(), Bank(pace=Bank().pace._replace(snapshot_s=snapshot_s))
+    whole, cut = Bank(plan=plan), Bank(plan=plan, pace=Bank().pace._replace(snapshot_s=snapshot_s))
     put_rows(whole.log, matrix)
     asyncio.run(whole.until_idle())
     start = 0
@@ -34,8 +39,8 @@ def test_killed_and_resumed_equals_uninterrupted(cuts: tuple[int, ...], snapshot
     cut.clock.time += 1
     asyncio.run(cut.until_idle())
     resumed, uninterrupted = newest(cut), newest(whole)
-    for name in ("features", "thresholds", "masses"):
-        assert getattr(resumed.trees, name).tobytes() == getattr(uninterrupted.trees, name).tobytes()
+    now, then = resumed.detector.dump(), uninterrupted.detector.dump()
+    assert {name: now[name].tobytes() for name in now} == {name: then[name].tobytes() for name in then}
     assert (resumed.learned, resumed.positions, resumed.as_of) == (400, {0: 400}, 399.0)
     assert resumed.epoch == len(cuts) + 1
 
@@ -45,9 +50,9 @@ def test_resuming_reads_on_from_where_the_snapshot_ended() -> None:
     put_rows(bank.log, features(2, 200), size=10)
     asyncio.run(bank.killed_when_idle())
     bank.readers.clear()
-    bank.space = SPACE._replace(to_unit=lambda features: pytest.fail("nothing is left to learn"))
     figures = asyncio.run(bank.until_idle())
     assert figures["cardwatch_learner_skipped_total/repeat"] == 10
+    assert figures["cardwatch_learned_total"] == 0
 
 
 def test_when_that_place_is_gone_from_the_log_all_that_is_retained_is_read() -> None:
@@ -95,7 +100,7 @@ def test_a_snapshot_with_a_flipped_bit_is_refused_and_an_older_sound_one_taken()
     assert found.snapshot.learned == 100
     asyncio.run(bank.until_idle())
     assert (
-        open_sealed(bank.log.of(CONTROL)[-1].value or b"", KEY).trees.masses.tobytes()
+        masses(open_sealed(bank.log.of(CONTROL)[-1].value or b"", KEY)).tobytes()
         == taught(matrix).trees().masses.tobytes()
     )
 
@@ -104,11 +109,12 @@ def test_a_snapshot_with_a_flipped_bit_is_refused_and_an_older_sound_one_taken()
     "change",
     [
         lambda bank: setattr(bank, "key", b"another key, longer than 16"),
-        lambda bank: setattr(bank, "plan", PLAN._replace(shape=Shape(5, 4, 50, 3))),
-        lambda bank: setattr(bank, "plan", PLAN._replace(shape=Shape(4, 4, 50, 4))),
-        lambda bank: setattr(bank, "space", SPACE._replace(names=("night", "amount", "terminal"))),
+        lambda bank: setattr(bank, "plan", PLAN._replace(detector=TreesPlan(SHAPE._replace(trees=5), NAMES, SEEN))),
+        lambda bank: setattr(bank, "plan", PLAN._replace(detector=TreesPlan(SHAPE._replace(seed=4), NAMES, SEEN))),
+        lambda bank: setattr(bank, "plan", PLAN._replace(detector=TreesPlan(SHAPE, NAMES, OTHER))),
+        lambda bank: setattr(bank, "plan", SURPRISE),
     ],
-    ids=["key", "trees", "seed", "features"],
+    ids=["key", "trees", "seed", "features", "kind"],
 )
 def test_another_key_shape_or_catalogue_begins_a_new_model(change: object) -> None:
     bank, matrix = Bank(), features(6, 100)
@@ -143,4 +149,4 @@ def test_epochs_go_on_rising_after_a_store_that_forgot_them() -> None:
     put_rows(bank.log, matrix[100:], first=100)
     asyncio.run(bank.until_idle())
     assert [s.epoch for s in bank.log.snapshots()] == [41, 41, 42, 42]
-    assert np.array_equal(newest(bank).trees.masses, taught(matrix).trees().masses)
+    assert np.array_equal(masses(newest(bank)), taught(matrix).trees().masses)

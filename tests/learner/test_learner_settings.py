@@ -8,6 +8,9 @@ from pydantic import ValidationError
 
 from models.half_space_trees import Shape
 from models.river_logistic import Logistic
+from models.surprise import SurprisePlan
+from models.trees_detector import TreesPlan
+from pipeline.core.features import CATALOGUE, MODEL_FEATURES, SURPRISE_FEATURES, UNIT
 from pipeline.roles.learner.labelled import LabelPlan
 from pipeline.roles.learner.settings import LearnerSettings
 
@@ -21,13 +24,17 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defaults() -> None:
     settings = LearnerSettings()
-    assert settings.plan.shape == Shape(25, 8, 1_000, 7)
+    detector = settings.plan.detector
+    assert isinstance(detector, SurprisePlan)
+    assert [CATALOGUE[number].name for number in detector.columns] == list(SURPRISE_FEATURES)
+    assert detector._replace(columns=()) == SurprisePlan(SURPRISE_FEATURES, (), 1_000, 30 * 86_400.0)
     assert settings.pace.snapshot_s == 30
     assert settings.signing_key == KEY.encode()
 
 
 def test_the_environment_shapes_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
+        "DETECTOR": "half_space_trees",
         "TREES": 10,
         "HEIGHT": 6,
         "WINDOW": 500,
@@ -37,7 +44,7 @@ def test_the_environment_shapes_the_plan(monkeypatch: pytest.MonkeyPatch) -> Non
     }.items():
         monkeypatch.setenv(f"CARDWATCH_LEARNER_{name}", str(value))
     settings = LearnerSettings()
-    assert settings.plan.shape == Shape(10, 6, 500, 9)
+    assert settings.plan.detector == TreesPlan(Shape(10, 6, 500, 9), MODEL_FEATURES, UNIT)
     assert (settings.plan.max_rate, settings.pace.snapshot_s) == (50, 5)
 
 
@@ -64,6 +71,8 @@ def test_a_short_key_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
+        ("DETECTOR", "forest", "'surprise' or 'half_space_trees'"),
+        ("HORIZON_DAYS", "0", "greater than 0"),
         ("TREES", "0", "greater than or equal to 1"),
         ("HEIGHT", "99", "less than or equal to 14"),
         ("WINDOW", "0", "greater than or equal to 1"),

@@ -12,12 +12,13 @@ from learner_world import KEY, Bank
 from models.calibrate import parse_prior
 from models.half_space_trees import Shape
 from models.river_logistic import Logistic
+from models.trees_detector import TreesPlan
 from pipeline.adapters.memory import MemoryLog as ControlLog
 from pipeline.adapters.memory import MemoryReader as ControlReader
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
-from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, LAYOUT, MODEL_FEATURES, SCALES, to_unit
+from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, LAYOUT, MODEL_FEATURES, SCALES, UNIT
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Part
 from pipeline.core.records import Label
@@ -60,7 +61,10 @@ def pay(number: int, terminal: str) -> StoredRecord:
 
 def test_the_next_card_at_the_terminal_is_seen_with_the_fraud_before_it() -> None:
     labels = LabelPlan(lambda: Logistic(SCALES, len(ENTITY_FEATURES)), len(CATALOGUE), CURVE.of, 1e9, None, 1.0, 10**9)
-    bank = Bank(plan=Plan(Shape(4, 4, 50, 3), 1e9, 1_000, labels), space=FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit))
+    bank = Bank(
+        plan=Plan(TreesPlan(Shape(4, 4, 50, 3), MODEL_FEATURES, UNIT), 1e9, 1_000, labels),
+        space=FeatureSpace(len(CATALOGUE), LAYOUT),
+    )
     knowledge, rows = scorer(), dict[bytes, bytes]()
 
     def score(*records: StoredRecord) -> np.ndarray:

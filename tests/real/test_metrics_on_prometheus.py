@@ -93,7 +93,7 @@ HAPPENED = {
 """PromQL → at least this much, once the run has shown everything."""
 SELECTOR = re.compile(r"\bcardwatch_\w+(?:\{[^}]*\})?")
 ANY_OF = re.compile(r'(\w+)=~"([\w|]+)"')
-VERSION = re.compile(r"(hst-|default@)[0-9a-f]{12}(-uncalibrated)?")
+VERSION = re.compile(r"((?:hst|surprise)-|default@)[0-9a-f]{12}(-uncalibrated)?")
 LONG_NUMBER = re.compile(r"\d[\d -]{5,}")
 
 

@@ -15,7 +15,7 @@ from models.recent import EVERY, SAMPLE_ROWS, RowSample, Told
 from models.river_logistic import KIND, Logistic
 from models.scorer import Model
 from models.snapshot import Labelled, Snapshot, open_sealed, seal
-from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, SCALES, to_unit
+from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, SCALES
 from pipeline.core.model_report import open_report
 from pipeline.core.models_file import ModelsError, parse_models
 from pipeline.core.topics import (
@@ -98,7 +98,7 @@ class Desk:
         self.town = Town()
         self.registry = CollectorRegistry()
         self.metrics = LearnerMetrics(self.registry)
-        plan = ReleasePlan(Bands(), lambda: [0.15, 0.4], lambda made: Model.trained(made, CURVE), to_unit)
+        plan = ReleasePlan(Bands(), lambda: [0.15, 0.4], lambda made: Model.trained(made, CURVE))
         self.releasing = Releasing(plan, KEY, self.metrics)
         for record in self.town.log.all(CONTROL):
             self.releasing.hear(record)

@@ -15,11 +15,12 @@ from models.half_space_trees import Shape
 from models.learning import Learning
 from models.percentile import Percentile
 from models.snapshot import Snapshot
+from models.trees_detector import TreesDetector
 from pipeline.adapters.kafka.log import partition_of
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import Money, parse_rates
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT, MODEL_FEATURES, UNIT
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.profile_row import EMPTY_ROW, RING, SPARE
 
@@ -96,7 +97,16 @@ def trained(rows: np.ndarray[Any, np.dtype[np.float64]], epoch: int = 1, seed: i
     trees = learning.trees()
     grid = Percentile.from_scores(trees.score(rows[: learning.learned]))
     return Snapshot(
-        learning.shape, LAYOUT, MODEL_FEATURES, trees, grid, learning.learned, learning.learned, epoch, {}, {}, NOW
+        LAYOUT,
+        MODEL_FEATURES,
+        TreesDetector(learning.shape, UNIT, trees),
+        grid,
+        learning.learned,
+        learning.learned,
+        epoch,
+        {},
+        {},
+        NOW,
     )
 
 

@@ -14,7 +14,7 @@ from scorer_world import NOW, card_in, delivered_curve, delivered_money, deliver
 from models.scorer import Model
 from pipeline.core import encode
 from pipeline.core import transaction as module
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT
 from pipeline.core.poll import Part, Versions
 from pipeline.core.scoring import score_poll
 from pipeline.core.transaction import Event, Refused
@@ -23,7 +23,7 @@ MONEY = delivered_money()
 NOW_MS = int(NOW * 1000)
 CARDS = [card_in(0, number) for number in range(4)]
 ORDINARY = transaction("x1", CARDS[0])
-VERSIONS = Versions(delivered_policy(), Model.day_one(MODEL_FEATURES, LAYOUT, delivered_curve()), MONEY)
+VERSIONS = Versions(delivered_policy(), Model.day_one(LAYOUT, delivered_curve()), MONEY)
 
 
 def quickly(value: bytes) -> Event | None:

@@ -8,7 +8,7 @@ from scorer_world import NOW, card_in, delivered_curve, delivered_money, records
 from models.scorer import Model
 from pipeline.core import encode
 from pipeline.core.columns import SCHEMA
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Part, ScoredPoll, Versions
 from pipeline.core.scoring import score_poll
@@ -30,7 +30,7 @@ reason = "amount_unusual"
 
 @pytest.fixture
 def polled() -> ScoredPoll:
-    model = Model.day_one(MODEL_FEATURES, LAYOUT, delivered_curve())
+    model = Model.day_one(LAYOUT, delivered_curve())
     versions = Versions(parse_policy(POLICY, "p.toml", SCHEMA), model, delivered_money())
     sent = records(0, [transaction(f"t{number}", card_in(0, number)) for number in range(1_000)])
     return score_poll([Part(0, sent, {}, {})], versions, lambda card: 0, NOW, lambda: 0.0)

@@ -14,7 +14,7 @@ from models.scorer import Model
 from pipeline.adapters.files import WatchedFile
 from pipeline.app.configuration import ListFolder
 from pipeline.core import scored as scored_record
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT
 from pipeline.core.lists import NO_LISTS, Lists, parse_list
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Part, ScoredPoll, Versions
@@ -51,7 +51,7 @@ def hot(*merchants: str) -> Lists:
 
 
 def scored(policy: Policy, messages: list[dict[str, object]], size: int, lists: Lists = NO_LISTS) -> list[ScoredPoll]:
-    model = Model.day_one(MODEL_FEATURES, LAYOUT, delivered_curve())
+    model = Model.day_one(LAYOUT, delivered_curve())
     versions = Versions(policy.in_force(lists), model, delivered_money(), lists=lists)
     rows: dict[bytes, bytes] = {}
     given = records(0, messages)
@@ -88,7 +88,7 @@ def test_a_rule_over_a_counter_speaks_and_its_value_is_told_and_kept(size: int) 
 
 def test_each_partition_s_transactions_are_matched_as_its_own() -> None:
     policy = parse(COUNTERS, "f")
-    model = Model.day_one(MODEL_FEATURES, LAYOUT, delivered_curve())
+    model = Model.day_one(LAYOUT, delivered_curve())
     parts = [
         Part(number, records(number, [transaction(f"t{number}{each}", card_in(number), NOW, entry_mode=mode)
                                       for each in range(2)]), {}, {})
@@ -104,7 +104,7 @@ def test_an_unknown_counter_hits_nothing_and_is_not_told() -> None:
     rows: dict[bytes, bytes] = {}
     given = records(0, online(3))
     for one, records_ in ((plain, given[1:2]), (policy, [given[2], given[0]])):
-        model = Model.day_one(MODEL_FEATURES, LAYOUT, delivered_curve())
+        model = Model.day_one(LAYOUT, delivered_curve())
         poll = score_poll(
             [Part(0, records_, rows, {})], Versions(one, model, delivered_money()), place_of, NOW, lambda: 0.0
         )

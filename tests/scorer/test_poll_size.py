@@ -16,7 +16,7 @@ from scorer_world import PARTITIONS, delivered_curve, delivered_money, delivered
 from models.scorer import Model
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core import scored as scored_record
-from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.features import LAYOUT, to_unit
 from pipeline.core.poll import Part, ScoredPoll, Versions
 from pipeline.core.scoring import score_poll
 from pipeline.lab.simulate.stolen_card import StolenCardParameters
@@ -59,7 +59,7 @@ def traffic() -> list[Arrival]:
 @pytest.fixture(scope="module")
 def versions(traffic: list[Arrival]) -> Versions:
     curve = delivered_curve()
-    before = Versions(delivered_policy(), Model.day_one(MODEL_FEATURES, LAYOUT, curve), delivered_money())
+    before = Versions(delivered_policy(), Model.day_one(LAYOUT, curve), delivered_money())
     matrices = [
         scored_record.decode(record.value).matrix()
         for poll in polls(traffic, [len(traffic)], {number: {} for number in range(PARTITIONS)}, before)

@@ -19,7 +19,7 @@ from pipeline.core.entities import digest_of
 from pipeline.core.entity_history import EMPTY, NAMES, observe
 from pipeline.core.entity_standing import standing, values
 from pipeline.core.entity_table import BUCKETS, Bucket, EntityTable
-from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, ENTITY_FEATURES
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Part, ScoredPoll, Versions
 from pipeline.core.scored import Scored, decode
@@ -75,7 +75,7 @@ def test_the_tables_values_that_were_used_are_kept_and_the_scores_follow_from_th
     mine = matrix[0, first : first + len(NAMES)].tolist()
     assert mine == values(np.array([standing(ROW)]), np.array([NOW]))[0].tolist()
     assert np.isnan(matrix[1:, first:]).all()
-    _, percentile, score = versions.model.scores(to_unit(matrix), matrix)
+    _, percentile, score = versions.model.scores(matrix)
     assert percentile.tobytes() == made.percentile
     assert score.tobytes() == made.score
 

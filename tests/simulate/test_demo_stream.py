@@ -15,7 +15,7 @@ from pipeline.adapters.memory import StoredRecord
 from pipeline.app import simulation
 from pipeline.app.configuration import FEATURE_SPACE, load_money, policy_parser, read
 from pipeline.app.simulation import SimulationPlan, run_simulation
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT
 from pipeline.core.poll import Part, Versions
 from pipeline.core.scoring import score_poll
 from pipeline.lab.simulate.command import Sent, world_for
@@ -36,7 +36,7 @@ def alerts(seed: int, config: Path) -> set[str]:
     settings = LearnerSettings(snapshot_key="a key that only these tests use", config_dir=config)  # type: ignore[arg-type]
     curve = parse_prior(*read(settings, "models/prior.toml"))
     policy = policy_parser(settings)(*read(settings, "policies/default.toml"))
-    versions = Versions(policy, Model.day_one(MODEL_FEATURES, LAYOUT, curve), load_money(settings))
+    versions = Versions(policy, Model.day_one(LAYOUT, curve), load_money(settings))
     world = world_for(DEMO, seed, NOW, cards=CARDS)
     past = (Past(attempt.time, attempt.key(), attempt.value()) for attempt in Stream(world).history(DEMO.days))
     warmed = warm_up(past, versions, curve, 1, lambda card: 0, settings.plan, FEATURE_SPACE)

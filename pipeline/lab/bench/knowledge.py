@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.calibrate import PriorCurve, parse_prior
-from models.half_space_trees import Shape
 from models.scorer import Model
 from models.snapshot import Snapshot, seal
+from models.surprise import SurprisePlan
 from pipeline.adapters.kafka.log import partition_of
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
-from pipeline.core.features import LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, LAYOUT, NUMBER_OF, SURPRISE_FEATURES
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Versions
 from pipeline.lab.bench.failed import BenchFailed
@@ -26,7 +26,7 @@ from pipeline.lab.simulate.stream import Stream
 from pipeline.lab.warm_up import Past, warm_up
 from pipeline.roles.learner.course import FeatureSpace, Plan
 
-SHAPE = Shape(trees=25, height=8)
+DETECTOR = SurprisePlan(SURPRISE_FEATURES, tuple(NUMBER_OF[name] for name in SURPRISE_FEATURES))
 LEARN_EVERYTHING = 1e9
 GRID_ROWS = 20_000
 WORLD = "demo"
@@ -57,7 +57,7 @@ def know(config: Path, policy: Path, rows: int, key: bytes) -> Known:
     curve = parse_prior(*text("models/prior.toml"))
     versions = Versions(
         parse_policy(*text(policy), SCHEMA),
-        Model.day_one(MODEL_FEATURES, LAYOUT, curve),
+        Model.day_one(LAYOUT, curve),
         parse_rates(*text("rates.toml")),
     )
     snapshot = _train(versions, curve, rows)
@@ -68,9 +68,9 @@ def _train(versions: Versions, curve: PriorCurve, rows: int) -> Snapshot:
     preset = PRESETS[WORLD]
     history = itertools.islice(Stream(world_for(preset, SEED, time.time())).history(preset.days), rows)
     past = (Past(attempt.time, attempt.key(), attempt.value()) for attempt in history)
-    plan = Plan(SHAPE, LEARN_EVERYTHING, GRID_ROWS)
-    space = FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit)
+    plan = Plan(DETECTOR, LEARN_EVERYTHING, GRID_ROWS)
+    space = FeatureSpace(len(CATALOGUE), LAYOUT)
     snapshot = warm_up(past, versions, curve, PARTITIONS, lru_cache(None)(where), plan, space).snapshot
     if snapshot is None:
-        raise BenchFailed(f"{rows} transactions are too few to train a model: at least {SHAPE.window} are needed")
+        raise BenchFailed(f"{rows} transactions are too few to train a model: at least {DETECTOR.window} are needed")
     return snapshot

@@ -166,10 +166,9 @@ def _radius(found: Bin) -> float:
 
 def by_delay(evaluation: Evaluation, label: str, delay: str, precision: str) -> Chart | None:
     """Average precision at each label delay; None where only one was tried."""
-    tried = {
-        evaluation.label_delay_days: evaluation.over_files,
-        **{float(days): found for days, found in evaluation.by_delay.items()},
-    }
+    tried = {float(days): found for days, found in evaluation.by_delay.items()}
+    if evaluation.label_delay_days is not None:
+        tried[evaluation.label_delay_days] = evaluation.over_files
     found = sorted((days, each["average_precision"]) for days, each in tried.items() if "average_precision" in each)
     if len(found) < 2:
         return None

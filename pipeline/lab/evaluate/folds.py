@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pipeline.lab.evaluate.seen import Transactions
 
 DAY_S = 86_400.0
+NEVER_S = float("inf")
+"""As a delay of labels: none is ever shown."""
 KNOWN_DAYS = 7
 """Days of labelled frauds before the first test day that make a card a known one."""
 
@@ -60,7 +62,7 @@ def cut(transactions: Transactions, midnight: float, plan: FoldPlan, label_delay
             f"{plan.folds} folds of {plan.days} days from day {max(first, 0)} on do not fit into a stream of {last} days "
             "with a day before them: ask for fewer or shorter ones"
         )
-    delay_days = int(np.ceil(label_delay_s / DAY_S))
+    delay_days = _days(label_delay_s)
     starts = range(first, first + plan.folds * plan.days, plan.days)
     return [_fold(transactions, day, start, start + plan.days, delay_days) for start in starts]
 
@@ -77,7 +79,12 @@ def _fold(transactions: Transactions, day: Days, start: int, end: int, delay_day
     return Fold(start, end, rows, test, day)
 
 
+def _days(label_delay_s: float) -> int:
+    """Whole days that labels are late; where none comes, more than any stream has."""
+    return 10**9 if label_delay_s == NEVER_S else int(np.ceil(label_delay_s / DAY_S))
+
+
 def base_rate(transactions: Transactions, fold: Fold, label_delay_s: float) -> float:
     """The share of fraud among what is labelled when the fold begins; NaN where nothing is."""
-    labelled = fold.day < fold.start - int(np.ceil(label_delay_s / DAY_S))
+    labelled = fold.day < fold.start - _days(label_delay_s)
     return float(transactions.fraud[labelled].mean()) if labelled.any() else float("nan")

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.lab.evaluate.charts import Chart, by_delay, calibration, cards_by_day, detected, precision_recall
 from pipeline.lab.evaluate.results import Evaluation, FileResult
-from pipeline.lab.evaluate.table import alert_cells, kind_cells, shown, spread_words, stream_line
+from pipeline.lab.evaluate.table import alert_cells, kind_cells, settings_line, shown, spread_words, stream_line
 from pipeline.lab.evaluate.words import FIGURES, Figure, Language, figure_name, texts
 
 HEADLINES = ("average_precision", "card_precision", "accounts_10", "savable_10", "ece_above", "roc_auc")
@@ -57,12 +57,7 @@ def page(evaluation: Evaluation, language: Language) -> str:
         say=say,
         language=language,
         simulated=evaluation.simulated,
-        settings=say["settings"].format(
-            delay=f"{evaluation.label_delay_days:g}",
-            calls=evaluation.calls_per_day,
-            every=f"{evaluation.model_every_minutes:g}",
-            policy=evaluation.policy_version,
-        ),
+        settings=settings_line(evaluation, language),
         headlines=[_headline(name, evaluation, language) for name in HEADLINES if name in evaluation.over_files],
         over_files=_over_files(evaluation, language) if len(evaluation.files) > 1 else [],
         files=[file.file for file in evaluation.files],

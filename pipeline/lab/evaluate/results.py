@@ -46,10 +46,10 @@ class FileResult(msgspec.Struct, frozen=True):
 
 class Evaluation(msgspec.Struct, frozen=True):
     """All of it, as `--json` prints it. ``over_files``: of the files' means over folds. ``by_delay``: the same figures
-    with labels shown later or sooner, where that was asked for; days → name → spread."""
+    with labels shown later or sooner, where that was asked for; days → name → spread. ``label_delay_days`` None: no label was ever shown."""
 
     simulated: bool
-    label_delay_days: float
+    label_delay_days: float | None
     calls_per_day: int
     cards_per_day: int
     model_every_minutes: float

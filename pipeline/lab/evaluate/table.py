@@ -11,14 +11,7 @@ from pipeline.lab.evaluate.words import FIGURES, Figure, Language, figure_name, 
 def table(evaluation: Evaluation, language: Language = "en") -> str:
     """Lines of text: how it was evaluated, each file's figures over its folds, and over the files if there are several."""
     say = texts(language)
-    blocks = [
-        say["settings"].format(
-            delay=f"{evaluation.label_delay_days:g}",
-            calls=evaluation.calls_per_day,
-            every=f"{evaluation.model_every_minutes:g}",
-            policy=evaluation.policy_version,
-        )
-    ]
+    blocks = [settings_line(evaluation, language)]
     if evaluation.simulated:
         blocks.append(say["simulated"])
     blocks += ["\n".join(_file(file, evaluation, language)) for file in evaluation.files]
@@ -89,6 +82,17 @@ def _by_delay(evaluation: Evaluation, language: Language) -> Iterator[str]:
         for days, found in evaluation.by_delay.items()
     ]
     yield from _aligned([head, *lines])
+
+
+def settings_line(evaluation: Evaluation, language: Language) -> str:
+    """How it was evaluated."""
+    say, days = texts(language), evaluation.label_delay_days
+    return say["settings"].format(
+        labels=say["labels_never"] if days is None else say["labels_late"].format(delay=f"{days:g}"),
+        calls=evaluation.calls_per_day,
+        every=f"{evaluation.model_every_minutes:g}",
+        policy=evaluation.policy_version,
+    )
 
 
 def stream_line(file: FileResult, language: Language) -> str:

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Final, NamedTuple
 
 from pipeline.lab.evaluate.bank import Known
-from pipeline.lab.evaluate.folds import DAY_S
+from pipeline.lab.evaluate.folds import DAY_S, NEVER_S
 
 MORNING_S = 8 * 3_600.0
 """After midnight: what the day's calls found out is known then."""
@@ -59,6 +59,8 @@ class Waiting:
         return self._day_end if self._calls else float("inf")
 
     def add(self, truths: Sequence[Truth]) -> None:
+        if self._delay_s == NEVER_S:
+            return
         self._late.extend(truths)
         self._frauds.extend(truth.at + self._delay_s for truth in truths if truth.fraud)
         if self._calls:

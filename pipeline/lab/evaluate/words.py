@@ -51,9 +51,11 @@ _TABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "simulated_short": ("simulated data", "模拟数据"),
         "settings": (
-            "Labels known {delay} days late · {calls} cards called a day · a new model at most every {every} minutes · policy {policy}",
-            "标签延迟 {delay} 天 · 每天致电 {calls} 张卡 · 模型最多每 {every} 分钟更新 · 策略 {policy}",
+            "{labels} · {calls} cards called a day · a new model at most every {every} minutes · policy {policy}",
+            "{labels} · 每天致电 {calls} 张卡 · 模型最多每 {every} 分钟更新 · 策略 {policy}",
         ),
+        "labels_late": ("Labels known {delay} days late", "标签延迟 {delay} 天"),
+        "labels_never": ("No label is ever shown", "从不提供标签"),
         "stream": (
             "{scored} of {rows} rows scored · {cards} cards · {frauds} frauds ({rate} %) · {days} days from {midnight}",
             "{rows} 行中评分 {scored} 行 · {cards} 张卡 · 欺诈 {frauds} 笔（{rate} %） · 自 {midnight} 起 {days} 天",

@@ -14,7 +14,7 @@ from models.snapshot import SnapshotRefused, open_named
 from pipeline.core.columns import SCHEMA
 from pipeline.core.decide import Verdicts, decide
 from pipeline.core.decision import Outcome, Reason
-from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.grounds import grounds, reasons
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Floats
@@ -130,8 +130,7 @@ def _score_again(row: Row, model: Model | str) -> Again:
         return _not_possible("score_gone")
     if isinstance(model, str):
         return _not_possible(model)
-    matrix = _matrix(row)
-    scores = model.scores(to_unit(matrix), matrix)
+    scores = model.scores(_matrix(row))
     computed = {name: float(column[0]) for name, column in zip(MEASURES, scores, strict=True)}
     recorded = {name: row[name] for name in MEASURES}
     other = [name for name in MEASURES if _bits(computed[name]) != _bits(recorded[name])]
@@ -173,7 +172,7 @@ def _bits(value: float) -> bytes:
 def _model(version: str, means: Means) -> Model | str:
     """The model of ``version``, or why it is not at hand."""
     if version == DAY_ONE_VERSION:
-        return Model.day_one(MODEL_FEATURES, LAYOUT, means.curve)
+        return Model.day_one(LAYOUT, means.curve)
     sealed = means.past.model(version)
     if sealed is None:
         return "model_gone"
@@ -181,7 +180,7 @@ def _model(version: str, means: Means) -> Model | str:
         snapshot = open_named(sealed, version)
     except SnapshotRefused:
         return "model_unreadable"
-    if snapshot.layout != LAYOUT or snapshot.names != MODEL_FEATURES:
+    if snapshot.layout != LAYOUT:
         return "other_features"
     return Model.trained(snapshot, means.curve)
 

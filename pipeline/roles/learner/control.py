@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from models.detector import DetectorPlan
 from models.envelope import SealBroken
-from models.half_space_trees import Shape
 from models.snapshot import Snapshot, SnapshotRefused, open_sealed
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import Bucket
@@ -38,15 +38,16 @@ class Found:
 
 
 class ControlState:
-    """Reads ``control``. ``fits``: shape, names and layout that a snapshot must have to be gone on from; ``hear`` is told
-    every record."""
+    """Reads ``control``. ``plan`` and ``layout``: what a snapshot must fit to be gone on from; ``hear`` is told every
+    record."""
 
     def __init__(
-        self, key: bytes, fits: tuple[Shape, tuple[str, ...], str], hear: Callable[[Record], None] = lambda record: None
+        self, key: bytes, plan: DetectorPlan, layout: str, hear: Callable[[Record], None] = lambda record: None
     ) -> None:
         self._hear = hear
         self._key = key
-        self._fits = fits
+        self._plan = plan
+        self._layout = layout
 
     async def read(self, reader: Reader, clock: Clock, poll_s: float, silence_s: float) -> Found:
         """Everything up to its present end: of the snapshots that fit, the one of the highest epoch that learned most;
@@ -87,8 +88,8 @@ class ControlState:
     def _take_model(self, found: Found, record: Record, value: bytes) -> None:
         snapshot = open_sealed(value, self._key)
         found.highest_epoch = max(found.highest_epoch, snapshot.epoch)
-        if (snapshot.shape, snapshot.names, snapshot.layout) != self._fits:
-            log.info("learner: a snapshot on control has another shape or features", version=snapshot.version)
+        if snapshot.layout != self._layout or not self._plan.suits(snapshot.detector):
+            log.info("learner: a snapshot on control has another detector or features", version=snapshot.version)
             return
         best = found.snapshot
         if best is None or (snapshot.epoch, snapshot.learned) >= (best.epoch, best.learned):

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bands import Reliability
+from models.detector import DetectorPlan
 from models.drift import Drift
-from models.half_space_trees import Shape
-from models.learning import Learning
 from models.percentile import Percentile, RecentRows
 from models.recent import RowSample
 from models.snapshot import Snapshot
@@ -38,19 +37,17 @@ _label_decoder = msgspec.json.Decoder(Label)
 
 
 class FeatureSpace(NamedTuple):
-    """What a model sees: ``to_unit`` takes features float64[n, F] in catalogue order ``layout`` to float64[n, M] in
-    0…1, columns as ``names``."""
+    """The catalogue: its number of ``columns``, its fingerprint ``layout``."""
 
-    names: tuple[str, ...]
+    columns: int
     layout: str
-    to_unit: Callable[[Floats], Floats]
 
 
 class Plan(NamedTuple):
-    """How to learn: the model's shape, the most rows per second of log time, the most rows behind a grid, how to learn
-    from labels (None: not), whether to follow merchants (features are then those of the catalogue)."""
+    """How to learn: what is learned without labels, the most rows per second of log time, the most rows behind a grid, how
+    to learn from labels (None: not), whether to follow merchants (features are then those of the catalogue)."""
 
-    shape: Shape
+    detector: DetectorPlan
     max_rate: float
     grid_rows: int
     labels: LabelPlan | None = None
@@ -83,16 +80,12 @@ class Course:
         self._rate = plan.max_rate / max(partitions, 1)
         self._carry: dict[int, Carry] = {}
         self._seen = FirstWins(dict(resumed.positions) if resumed else None)
-        self._recent = RecentRows(plan.grid_rows, len(space.names))
+        self._recent = RecentRows(plan.grid_rows, len(plan.detector.names))
         self._as_of = resumed.as_of if resumed else 0.0
         self._boundary: dict[int, int] = {}
         self._recalled = FirstWins()
         self._recalling: dict[int, Carry] = {}
-        self._learning = (
-            Learning.resume(plan.shape, space.names, resumed.trees, resumed.learned)
-            if resumed
-            else Learning(plan.shape, space.names)
-        )
+        self._learning = plan.detector.resume(resumed.detector, resumed.learned) if resumed else plan.detector.begin()
         self.sample = RowSample()
         self._drift = {name: Drift() for name in SCORES}
         self.labelled: LabelledLearning | None = None
@@ -113,18 +106,17 @@ class Course:
     def snapshot(self, epoch: int) -> Snapshot:
         """The model as it is at this boundary. After a restart the grid stays the resumed one until as many rows as
         it was made of have been seen again: a few rows know little of the 99.9th percentile."""
-        trees = self._learning.trees()
+        detector = self._learning.detector()
         resumed = self._resumed
         rows = len(self._recent)
         if resumed and rows < min(resumed.grid_rows, self._plan.grid_rows):
             percentile, rows = resumed.percentile, resumed.grid_rows
         else:
-            percentile = Percentile.from_scores(trees.score(self._recent.rows()))
+            percentile = Percentile.from_scores(detector.score(self._recent.rows()))
         return Snapshot(
-            shape=self._plan.shape,
             layout=self._space.layout,
-            names=self._space.names,
-            trees=trees,
+            names=self._plan.detector.names,
+            detector=detector,
             percentile=percentile,
             grid_rows=rows,
             learned=self._learning.learned,
@@ -267,8 +259,8 @@ class Course:
         if max(offsets) < self._seen.next.get(partition, 0):
             self._metrics.skipped.labels("repeat").inc(len(offsets))
             return
-        unit = self._unit(scored)
-        if unit is None:
+        seen = self._look(scored)
+        if seen is None:
             self._metrics.skipped.labels("unreadable").inc()
             return
         first = np.array([self._seen.accept(partition, offset) for offset in offsets])
@@ -286,8 +278,8 @@ class Course:
         usual = chosen[~fraud[chosen]]
         start = 0
         while start < len(usual):
-            rest = unit[usual[start:]]
-            learned = self._learning.learn(rest)
+            rest = seen[usual[start:]]
+            learned = self._learning.learn(rest, times[usual[start:]])
             taken = usual[start : start + learned]
             start += learned
             self._recent.add(rest[:learned])
@@ -303,13 +295,10 @@ class Course:
         for name, values in ((SCORES[0], scored.percentiles() / 100.0), (SCORES[1], scored.scores())):
             self._metrics.drift.labels(name).set(self._drift[name].after(values[first]))
 
-    def _unit(self, scored: Scored) -> Floats | None:
-        """The rows scaled to 0…1; None when the features are not those of the layout the record names."""
+    def _look(self, scored: Scored) -> Floats | None:
+        """What the detector looks at of the rows; None when the features are not those of the layout the record names."""
         try:
-            unit = self._space.to_unit(scored.matrix())
-        except (ValueError, IndexError):
+            matrix = scored.matrix()
+        except ValueError:
             return None
-        labels = self._plan.labels
-        if labels is not None and scored.matrix().shape[1] != labels.columns:
-            return None
-        return unit if unit.shape == (len(scored.ids), len(self._space.names)) else None
+        return self._plan.detector.see(matrix) if matrix.shape[1] == self._space.columns else None

@@ -32,13 +32,11 @@ _log = structlog.get_logger(__name__)
 
 
 class ReleasePlan(NamedTuple):
-    """``thresholds``: the scores from which the policy acts, now; ``made`` a model of a snapshot (raises ValueError);
-    ``unit`` as `FeatureSpace.to_unit`."""
+    """``thresholds``: the scores from which the policy acts, now; ``made`` a model of a snapshot (raises ValueError)."""
 
     bands: Bands
     thresholds: Callable[[], Sequence[float]]
     made: Callable[[Snapshot], Model]
-    unit: Callable[[Floats], Floats]
 
 
 @dataclass
@@ -100,14 +98,13 @@ class Releasing:
         plan = self._plan
         if not len(sample):
             return Measured({}, ())
-        unit = plan.unit(sample)
         before = self._shelf.in_force
-        scores = plan.made(snapshot).scores(unit, sample).score
+        scores = plan.made(snapshot).scores(sample).score
         return judge(
             plan.bands,
             plan.thresholds(),
             scores,
-            None if before is None else before.scores(unit, sample).score,
+            None if before is None else before.scores(sample).score,
             before is not None and before.snapshot is not None and all(map(self._grown, (snapshot, before.snapshot))),
             reliability if snapshot.qualified else Reliability(None, None),
         )

@@ -79,7 +79,7 @@ class _Published:
 
 
 class Learner:
-    """``key`` signs the snapshots; ``space`` is what the model sees; ``releasing`` makes, for each term of leading, who
+    """``key`` signs the snapshots; ``space`` is the catalogue of features; ``releasing`` makes, for each term of leading, who
     decides which snapshots go live by themselves (None: all)."""
 
     def __init__(
@@ -158,8 +158,7 @@ class Learner:
         """What ``control`` holds. Raises LogSilent."""
         reader = self._world.open_control()
         hear = self._releasing.hear if self._releasing is not None else lambda record: None
-        pace, fits = self._pace, (self._plan.shape, self._space.names, self._space.layout)
-        state = ControlState(self._key, fits, hear)
+        pace, state = self._pace, ControlState(self._key, self._plan.detector, self._space.layout, hear)
         try:
             await reader.start()
             return await state.read(reader, self._world.clock, pace.poll_s, pace.control_silence_s)

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from models.detector import DetectorPlan
 from models.half_space_trees import EXACT_INTEGERS, Shape
 from models.labelled_model import Floats, LabelledModel
-from models.snapshot import MAX_HEIGHT, MAX_TREES, MAX_WINDOW, fits
+from models.surprise import SurprisePlan
+from models.trees_detector import MAX_HEIGHT, MAX_TREES, MAX_WINDOW, TreesPlan, fits
+from pipeline.core.features import MODEL_FEATURES, NUMBER_OF, SURPRISE_FEATURES, UNIT
 from pipeline.roles.learner.course import Plan
 from pipeline.roles.learner.labelled import LabelPlan
 from pipeline.roles.learner.role import Pace
@@ -19,11 +23,13 @@ DAY_S = 86_400.0
 
 
 class LearnerSettings(Settings):
-    """25 trees of height 8 are the size of the paper; one row then costs about 18 µs to learn (50 trees: 34 µs) and
-    0.7 µs to score. A changed shape or seed begins a new model."""
+    """The surprise costs about 0.1 µs a row to learn; 25 trees of height 8, the size of the paper, about 18 µs (50 trees: 34
+    µs). Another detector, or a changed horizon, window, shape or seed, begins a new model."""
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)  # the input holds secrets
 
+    learner_detector: Literal["surprise", "half_space_trees"] = "surprise"
+    learner_horizon_days: float = Field(default=30.0, gt=0)
     learner_trees: int = Field(default=25, ge=1, le=MAX_TREES)
     learner_height: int = Field(default=8, ge=1, le=MAX_HEIGHT)
     learner_window: int = Field(default=1_000, ge=1, le=MAX_WINDOW)
@@ -55,8 +61,16 @@ class LearnerSettings(Settings):
 
     @property
     def plan(self) -> Plan:
-        shape = Shape(self.learner_trees, self.learner_height, self.learner_window, self.learner_seed)
-        return Plan(shape, self.learner_max_rate, self.learner_grid_rows)
+        return Plan(self.detector, self.learner_max_rate, self.learner_grid_rows)
+
+    @property
+    def detector(self) -> DetectorPlan:
+        """What learns without labels."""
+        if self.learner_detector == "half_space_trees":
+            shape = Shape(self.learner_trees, self.learner_height, self.learner_window, self.learner_seed)
+            return TreesPlan(shape, MODEL_FEATURES, UNIT)
+        columns = tuple(NUMBER_OF[name] for name in SURPRISE_FEATURES)
+        return SurprisePlan(SURPRISE_FEATURES, columns, self.learner_window, self.learner_horizon_days * DAY_S)
 
     @property
     def pace(self) -> Pace:

@@ -19,7 +19,7 @@ from models.snapshot import Snapshot, SnapshotRefused
 from pipeline.core.currencies import Money
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import EntityTable
-from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES
+from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.lists import NO_LISTS, ListError, Lists
 from pipeline.core.merchant_table import MerchantTable
 from pipeline.core.model_shelf import ModelShelf
@@ -82,12 +82,7 @@ class Knowledge:
         self._unmet = False
         """The policy that was read last asks lists that were not there."""
         self.current = Versions(
-            policy.in_force(lists),
-            Model.day_one(MODEL_FEATURES, LAYOUT, curve),
-            money,
-            lists,
-            EntityTable(),
-            self._merchants,
+            policy.in_force(lists), Model.day_one(LAYOUT, curve), money, lists, EntityTable(), self._merchants
         )
 
     def reload(self, source: PolicySource) -> bool:
@@ -160,7 +155,7 @@ class Knowledge:
             return False
         try:
             take(self._shelf, record)
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             log.error("model refused, the running one stays", reason=str(error), running=self.current.model.version)
             return False
         model, order = self._shelf.in_force, self._shelf.release.order
@@ -176,10 +171,10 @@ class Knowledge:
 
     def _made(self, snapshot: Snapshot) -> Model:
         """Raises ValueError."""
-        if snapshot.layout != LAYOUT or tuple(snapshot.names) != MODEL_FEATURES:
+        if snapshot.layout != LAYOUT:
             raise SnapshotRefused(f"made for features {snapshot.layout}, this scorer has {LAYOUT}")
         model = Model.trained(snapshot, self._curve)
-        model.scores(np.zeros((1, len(MODEL_FEATURES))), np.zeros((1, len(CATALOGUE))))  # fits what will be asked
+        model.scores(np.zeros((1, len(CATALOGUE))))  # fits what will be asked
         return model
 
     def take_part(self, sealed: bytes) -> bool:
