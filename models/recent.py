@@ -1,6 +1,8 @@
 """What the learner remembers of the latest rows to judge a model by: a systematic sample of them, and what was told of
 labelled ones before their label was learned."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,8 @@ SAMPLE_ROWS = 2_000
 EVERY = 5
 """Of so many rows one is kept: the sample reaches back ten thousand."""
 TOLD_ROWS = 5_000
+LEAST_FRAUDS = 20
+"""Of fewer, no average precision is told."""
 
 
 class RowSample:
@@ -48,13 +52,26 @@ class Told:
         self._rows = np.empty((TOLD_ROWS, 3))
         self._count = 0
 
-    def add(self, said: float, fraud: bool, weight: float) -> None:
-        self._rows[self._count % TOLD_ROWS] = said, fraud, weight
-        self._count += 1
+    def add_all(self, said: Sequence[float], frauds: Sequence[bool], weights: Sequence[float]) -> None:
+        """Rows in their order, columns of one length."""
+        newest = slice(-TOLD_ROWS, None)
+        columns = np.array([said[newest], frauds[newest], weights[newest]], dtype=np.float64).T
+        first = self._count + len(said) - len(columns)
+        self._rows[(first + np.arange(len(columns))) % TOLD_ROWS] = columns
+        self._count += len(said)
 
     def rows(self) -> Floats:
         """float64[k, 3], in no order."""
         return self._rows[: min(self._count, TOLD_ROWS)]
+
+    def average_precision(self) -> float | None:
+        """Of these rows, each as often as it stands for (ties in any order); None with fewer than `LEAST_FRAUDS` frauds."""
+        said, fraud, weight = self.rows().T
+        if fraud.sum() < LEAST_FRAUDS:
+            return None
+        order = np.argsort(-said, kind="stable")
+        caught, all_ = np.cumsum((fraud * weight)[order]), np.cumsum(weight[order])
+        return float(((fraud * weight)[order] * caught / all_).sum() / caught[-1])
 
     def reliability(self) -> Reliability:
         return reliability(*self.rows().T)

@@ -18,21 +18,20 @@ from models.before import Before
 
 Floats = NDArray[np.float64]
 
-KIND: Final = "river-logistic"
+KIND: Final = "logistic"
 RATE: Final = 0.02
 BALANCE: Final = 10.0
-_CORRECTION: Final = math.log(BALANCE)
 _COLUMNS: Final = ("saturating", "low", "high", "missing")
 
 
 class Logistic:
     """``scales`` float64[C, 4]: how each of the C features becomes 0…1, as (saturating 0 or 1, low, high, missing): x /
     (x + high), or straight from ``low`` to ``high``; ``missing`` what NaN becomes. The last ``derived`` of them come
-    from labels."""
+    from labels. ``rate`` of learning; ``balance``: as how many each fraud is learned."""
 
     kind = KIND
 
-    def __init__(self, scales: Floats, derived: int = 0) -> None:
+    def __init__(self, scales: Floats, derived: int = 0, rate: float = RATE, balance: float = BALANCE) -> None:
         if scales.ndim != 2 or scales.shape[1] != len(_COLUMNS) or not len(scales) or not np.isfinite(scales).all():
             raise ValueError("scales must be finite float64[C, 4]")
         saturating, self._low, high, self._missing = scales.T.copy()
@@ -45,7 +44,10 @@ class Logistic:
         if not (self._offset > 0).all() or not np.isin(saturating, (0.0, 1.0)).all():
             raise ValueError("a scale has no extent")
         self._names = list(range(len(scales)))
-        self._river: Any = linear_model.LogisticRegression(optimizer=optim.SGD(RATE))
+        if not (0 < rate <= 1 and 1 <= balance <= 1_000):
+            raise ValueError("a rate above 0 up to 1, a balance from 1 to 1,000")
+        self._rate, self._balance, self._correction = rate, balance, math.log(balance)
+        self._river: Any = linear_model.LogisticRegression(optimizer=optim.SGD(rate))
         self._weights = np.zeros(len(scales))
         self.usual = np.full(len(scales), np.nan)  # what is missing is taken for ordinary: `Scale.missing`
 
@@ -56,9 +58,9 @@ class Logistic:
         if set(numbers) != {*_COLUMNS, "weights", "state"} or len({len(numbers[name]) for name in _COLUMNS}) != 1:
             raise ValueError("not the columns of a logistic regression")
         weights, rest = numbers["weights"], numbers["state"]
-        if rest.shape != (3,):
-            raise ValueError("the intercept, the steps and the number of features that come from labels are three")
-        made = cls(np.column_stack([numbers[name] for name in _COLUMNS]), int(rest[2]))
+        if rest.shape != (5,) or not np.isfinite(rest).all():
+            raise ValueError("intercept, steps, number of features that come from labels, rate and balance are five")
+        made = cls(np.column_stack([numbers[name] for name in _COLUMNS]), int(rest[2]), float(rest[3]), float(rest[4]))
         if weights.shape != made._weights.shape or not np.isfinite(weights).all():
             raise ValueError("one weight for each feature")
         made._river._weights = VectorDict(dict(zip(made._names, weights.tolist(), strict=True)))
@@ -70,7 +72,7 @@ class Logistic:
     def dump(self) -> dict[str, Floats]:
         columns = dict(zip(_COLUMNS, self._scales.T.copy(), strict=True))
         river, derived = self._river, len(self._weights) - self._behaviour
-        state = np.array([river.intercept, river.optimizer.n_iterations, derived], dtype=np.float64)
+        state = np.array([river.intercept, river.optimizer.n_iterations, derived, self._rate, self._balance])
         return {**columns, "weights": self._weights.copy(), "state": state}
 
     def teach(self, matrix: Floats, labels: Floats, weights: Floats) -> Before:
@@ -84,14 +86,14 @@ class Logistic:
     def learn(self, matrix: Floats, labels: Floats, weights: Floats) -> Floats:
         fraud = labels > 0.5
         said = np.empty(len(matrix))
-        balanced = np.where(fraud, weights * BALANCE, weights).tolist()
+        balanced = np.where(fraud, weights * self._balance, weights).tolist()
         learn_one, names = self._river.learn_one, self._names
         odds_of = self._river._raw_dot_one
         for place, (row, is_fraud, times) in enumerate(
             zip(self._unit(matrix).tolist(), fraud.tolist(), balanced, strict=True)
         ):
             features = dict(zip(names, row, strict=True))
-            said[place] = 1.0 / (1.0 + math.exp(_CORRECTION - float(odds_of(features))))
+            said[place] = 1.0 / (1.0 + math.exp(self._correction - float(odds_of(features))))
             learn_one(features, is_fraud, w=times)
         learned = self._river.weights
         self._weights = np.array([learned.get(name, 0.0) for name in names])
@@ -119,7 +121,7 @@ class Logistic:
         return self._probability(self.by_column(matrix)[:, : self._behaviour])
 
     def _probability(self, each: Floats) -> Floats:
-        odds = each.sum(axis=1) + (float(self._river.intercept) - _CORRECTION)
+        odds = each.sum(axis=1) + (float(self._river.intercept) - self._correction)
         probability: Floats = 1.0 / (1.0 + np.exp(-odds))
         return probability
 

@@ -66,7 +66,7 @@ class Snapshot:
     learner's lease; ``positions`` partition → offset in ``transactions`` of the next row to learn; ``reading``
     partition → offset in ``scored`` of the record that holds it; ``as_of`` newest event time learned, unix seconds;
     ``version`` names the content: equal versions are equal models; ``model`` the one of the bank's models that this is a
-    version of.
+    version of; ``share`` of the transactions that it scores, where it is a challenger.
     """
 
     layout: str
@@ -81,6 +81,7 @@ class Snapshot:
     as_of: float
     labelled: Labelled | None = None
     model: str = CHAMPION
+    share: float = 1.0
 
     @property
     def qualified(self) -> bool:
@@ -120,6 +121,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
     as_of: float
     labelled: _Labelled | None
     model: str
+    share: float
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -165,6 +167,7 @@ def _pack(snapshot: Snapshot) -> bytes:
             snapshot.as_of,
             None if snapshot.labelled is None else _pack_labelled(snapshot.labelled),
             snapshot.model,
+            snapshot.share,
         )
     )
 
@@ -256,6 +259,7 @@ def _unpack(content: _Content) -> Snapshot:
         as_of=content.as_of,
         labelled=None if content.labelled is None else _unpack_labelled(content.labelled),
         model=content.model,
+        share=content.share,
     )
 
 
@@ -266,6 +270,8 @@ def _check_numbers(content: _Content) -> None:
         raise ValueError("feature names missing, repeated or too many")
     if any(not 1 <= len(text) <= MAX_TEXT for text in (content.layout, content.model, *names)):
         raise ValueError("a name is empty or too long")
+    if not 0.0 < content.share <= 1.0:  # NaN fails too
+        raise ValueError("a share of transactions that is none")
     if not math.isfinite(content.as_of):
         raise ValueError("the event time is not a number")
     counts = (content.epoch, content.learned, content.grid_rows)

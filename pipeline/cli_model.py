@@ -85,7 +85,12 @@ _order("rollback", "Go back to the version before, and keep it.")
 _order(
     "pin", "Put VERSION in force and keep it. One that control no longer has is looked for in the archive.", "VERSION"
 )
-_order("promote", "Put VERSION in force though it lies outside the bands, and go on from there.", "VERSION")
+_order(
+    "promote",
+    "Put a VERSION in force though it lies outside the bands, or the challenger NAME in the champion's place, and go on "
+    "from there.",
+    "NAME|VERSION",
+)
 
 
 def _board() -> Any:

@@ -24,6 +24,7 @@ from pipeline.app.configuration import (
     load_money,
     policy_parser,
     read,
+    read_models,
 )
 from pipeline.core.columns import SCHEMA
 from pipeline.core.contact_hours import Almanac
@@ -31,7 +32,6 @@ from pipeline.core.counters import explain
 from pipeline.core.crm_mapping import parse_mapping
 from pipeline.core.lists import parse_list
 from pipeline.core.messages import TemplateError
-from pipeline.core.models_file import parse_models
 from pipeline.core.toml_text import FileError
 from pipeline.core.words import Words, check_ground_words, check_words, parse_words
 from pipeline.desk.settings import DeskSettings
@@ -138,7 +138,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"policies/{path.name}", partial(_policy, settings, path)
     yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
     yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
-    yield MODELS, lambda: parse_models(*read(settings, MODELS))
+    yield MODELS, lambda: read_models(settings)
     yield "rates.toml", lambda: load_money(settings)
     yield "crm.toml", lambda: parse_mapping(*read(settings, CrmSettings().crm_mapping))
     for path in sorted(root.glob("contact/*.toml")):

@@ -18,9 +18,11 @@ from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import Money, parse_rates
 from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.lists import Lists, parse_list
+from pipeline.core.models_file import ModelsPlan, parse_models
 from pipeline.core.policy import Policy, PolicyError, parse_policy
 from pipeline.core.words import Words, parse_words
 from pipeline.roles.learner.course import FeatureSpace
+from pipeline.roles.learner.kinds import KINDS
 from pipeline.roles.scorer.settings import ScorerSettings
 from pipeline.settings import Settings
 
@@ -78,6 +80,11 @@ def policy_thresholds(settings: Settings) -> Callable[[], Sequence[float]]:
 
 def _thresholds(policy: Policy) -> Sequence[float]:
     return sorted({threshold.score for threshold in policy.thresholds})
+
+
+def read_models(settings: Settings) -> ModelsPlan:
+    """Raises ModelsError, OSError."""
+    return parse_models(*read(settings, MODELS), KINDS)
 
 
 class ListFolder:

@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 from models.calibrate import parse_prior
-from models.classifier import Classifier
 from models.scorer import Model
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.http.ops import OpsServer
@@ -14,17 +13,18 @@ from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.lease import RedisLease
 from pipeline.app.configuration import (
     FEATURE_SPACE,
-    MODELS,
     done_before,
     new_registry,
     ops_port,
     policy_thresholds,
     read,
+    read_models,
 )
-from pipeline.core.models_file import parse_models
 from pipeline.core.topics import CONTROL, LABELS, SCORED
 from pipeline.ports_archive import Past
 from pipeline.roles.learner.columns import COLUMNS
+from pipeline.roles.learner.kinds import maker
+from pipeline.roles.learner.labelled import Contender
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.release import ReleasePlan, Releasing
 from pipeline.roles.learner.role import Learner, World
@@ -49,10 +49,13 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
         past=_past(settings.learner_archive_dir),
     )
     curve = parse_prior(*read(settings, "models/prior.toml"))
-    labels = settings.labels(lambda: Classifier(COLUMNS), len(COLUMNS), curve.of)
-    plan = settings.plan._replace(labels=labels, merchants=True)
+    models = read_models(settings)
+    labels = settings.labels(maker(models.champion), len(COLUMNS), curve.of)._replace(
+        challengers={one.name: Contender(maker(one), one.share) for one in models.challengers}
+    )
+    plan = settings.plan._replace(labels=labels, merchants=True, model=models.champion.name)
     release = ReleasePlan(
-        parse_models(*read(settings, MODELS)).bands,
+        models.bands,
         policy_thresholds(settings),
         lambda snapshot: Model.trained(snapshot, curve),
     )

@@ -15,6 +15,7 @@ WORDS: Final = MappingProxyType({
     "in_force": ("in force", "生效中"),
     "released": ("released", "已发布"),
     "withheld": ("withheld", "已暂扣"),
+    "challenger": ("challenger", "挑战者"),
     "kept": ("kept to go back to", "留存备退"),
     "following": ("New versions inside the bands go live by themselves.", "处于准入区间内的新版本自动生效。"),
     "frozen": ("Frozen: this version stays until somebody unfreezes it.", "已冻结：此版本一直生效，直至有人解冻。"),
@@ -26,6 +27,10 @@ WORDS: Final = MappingProxyType({
     "judged": ("Judged last", "最近一次评判"),
     "inside": ("inside all bands", "全部处于区间内"),
     "drift": ("Drifted most", "漂移最大"),
+    "models": ("On the same labelled transactions", "在相同的有标签交易上"),
+    "log_loss": ("log loss", "对数损失"),
+    "average_precision": ("average precision", "平均精度"),
+    "champion": ("champion", "冠军"),
     "model": ("model", "模型"),
     "made": ("told at", "发布时间"),
     "as_of": ("has learned up to", "学习截至"),
@@ -115,6 +120,16 @@ def _report(board: ModelBoard, word: dict[str, str]) -> Iterator[str]:
             yield f"  {one.band}: {one.value:.4g}, {word['outside']} ({word['limit']} {one.limit:g})"
         told = ", ".join(f"{name} {value:.4g}" for name, value in judged.figures.items())
         yield f"  {word['measured']}: {told}"
+    if len(report.models) > 1:
+        yield f"{word['models']}:"
+        for told_of in report.models:
+            part = word["champion" if told_of.champion else "challenger"]
+            figures = [
+                f"{word[name]} {value:.4g}"
+                for name in ("log_loss", "average_precision")
+                if (value := getattr(told_of, name)) is not None
+            ]
+            yield f"  {told_of.name} ({part}): {', '.join(figures) or '–'}"
     strongest = sorted(report.drift.items(), key=lambda item: -item[1])[:STRONGEST]
     if strongest:
         yield f"{word['drift']}: " + ", ".join(f"{name} {value:.2f}" for name, value in strongest)

@@ -19,6 +19,7 @@ from pipeline.core.columns import SCHEMA
 from pipeline.core.decision import Actions
 from pipeline.core.features import CATALOGUE
 from pipeline.core.records import Label
+from pipeline.core.scored import by_version
 from pipeline.core.transaction import Event, Transaction
 
 Columns = Mapping[str, NDArray[Any]]
@@ -64,11 +65,13 @@ SCORED_COLUMNS: Final[Mapping[str, ColumnKind]] = MappingProxyType({
     "scored": "boolean",
     "layout": "text",
     **dict.fromkeys(("raw", "percentile", "score"), "number"),
+    "shadow": "text",
     **dict.fromkeys(_FEATURE_NAMES, "number"),
 })  # fmt: skip
 """Of `scored`. ``timestamp_ms``: the transaction's own in the log; ``at``: its event time, unix seconds;
 ``billing_value``: what it is worth in minor units of the bank's currency; ``scored``: whether it has features and a
-score, which reversals, credits and clearings of something counted before do not."""
+score, which reversals, credits and clearings of something counted before do not; ``shadow``: the challengers' scores by
+their versions, as a JSON object; missing where none was asked."""
 
 LABEL_COLUMNS: Final[Mapping[str, ColumnKind]] = MappingProxyType({
     "source_partition": "integer",
@@ -109,13 +112,16 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 
 class Block(msgspec.Struct, frozen=True, eq=False):
     """One record of `scored`, at ``offset`` of its own topic. ``matrix`` float64[n, F]; None: made under another
-    catalogue of features, of which only the fingerprint is known here."""
+    catalogue of features, of which only the fingerprint is known here. ``shadow`` float64[n, S], the scores of the
+    challengers whose versions are ``shadows``."""
 
     offset: int
     layout: str
     versions: tuple[str, str]
     matrix: NDArray[np.float64] | None
     raw: NDArray[np.float64]
+    shadows: Sequence[str] = ()
+    shadow: NDArray[np.float64] | None = None
 
 
 class ArchiveRow(NamedTuple):
@@ -176,6 +182,7 @@ def label_columns(partition: int, rows: Sequence[ArrivedLabel]) -> dict[str, NDA
 
 
 _absent = float("nan")
+_encode = msgspec.json.Encoder().encode
 
 
 def _beginning(partition: int, rows: Sequence[ArchiveRow] | Sequence[ArrivedLabel]) -> dict[str, NDArray[Any]]:
@@ -208,7 +215,7 @@ def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
     """The columns that come from `scored`. Score and percentile are the decision's own: the same numbers."""
     n = len(rows)
     matrix = np.full((n, len(CATALOGUE)), np.nan)
-    raw, layout = np.full(n, np.nan), np.full(n, None, dtype=np.object_)
+    raw, layout, shadow = np.full(n, np.nan), np.full(n, None, dtype=np.object_), np.full(n, None, dtype=np.object_)
     start = 0
     for block, group in groupby(rows, key=attrgetter("block")):
         chosen = [row.at_row for row in group]
@@ -218,6 +225,9 @@ def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
                 matrix[start:end] = block.matrix[chosen]
             raw[start:end] = block.raw[chosen]
             layout[start:end] = block.layout
+            if block.shadow is not None:
+                told = by_version(block.shadows, block.shadow[chosen])
+                shadow[start:end] = [_encode(one).decode() if one else None for one in told]
         start = end
     raw[[not row.same_versions for row in rows]] = np.nan
     has = np.array([row.block is not None for row in rows])
@@ -226,5 +236,5 @@ def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
     features = {name: np.ascontiguousarray(matrix[:, index]) for index, name in enumerate(_FEATURE_NAMES)}
     return {
         "scored": has.astype(np.float64), "layout": layout, "raw": raw, "percentile": percentile, "score": score,
-        **features,
+        "shadow": shadow, **features,
     }  # fmt: skip

@@ -215,4 +215,5 @@ def _block(record: Record) -> tuple[Block, list[int]]:
     if len(raw) != len(offsets) or (matrix is not None and matrix.shape != (len(offsets), len(CATALOGUE))):
         raise ValueError("columns of different lengths")
     versions = (scored.policy_version, scored.model_version)
-    return Block(record.offset, scored.layout, versions, matrix, raw), offsets
+    shadow = scored.shadow_matrix() if scored.shadows and offsets else None
+    return Block(record.offset, scored.layout, versions, matrix, raw, scored.shadows, shadow), offsets

@@ -20,8 +20,10 @@ from pipeline.core.decision import (
     Outcome,
 )
 from pipeline.core.features import CATALOGUE, LAYOUT
+from pipeline.core.models_file import MAX_CHALLENGERS
 from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Part, Row, ScoredPoll, Table, Versions
+from pipeline.core.shadow import ShadowTold
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
 from pipeline.core.transaction import Event, Transaction
 
@@ -36,7 +38,7 @@ KNOWN_AFTER = 10
 """Transactions after which a card's habits count as known; before, its decisions say ``warming_up``."""
 TOLD_DECIMALS = 6
 """A decision tells its features so exactly; `scored` has them whole."""
-_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(CATALOGUE) + 8 + SLOTS) + 160)
+_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(CATALOGUE) + 8 + SLOTS + MAX_CHALLENGERS) + 160)
 """Rows of a `scored` record: its columns, and at most 160 bytes of id and token a row."""
 _SEEN = next(index for index, feature in enumerate(CATALOGUE) if feature.name == "transactions_seen")
 _NAMES = tuple(feature.name for feature in CATALOGUE)
@@ -51,12 +53,13 @@ def encode_poll(
     rows: Sequence[Row],
     table: Table,
     verdicts: Verdicts,
+    shadow: ShadowTold,
     versions: Versions,
     moment: float,
     result: ScoredPoll,
 ) -> None:
     """Fill ``result`` with the records of a decided poll; ``counts`` says how many of ``rows`` are each part\'s."""
-    write = _Writer(rows, table, verdicts, versions, rfc3339(moment))
+    write = _Writer(rows, table, verdicts, shadow, versions, rfc3339(moment))
     start = 0
     for part, count in zip(parts, counts, strict=True):
         if count:
@@ -78,8 +81,15 @@ class _Writer:
     """A decided poll on its way to bytes."""
 
     def __init__(
-        self, rows: Sequence[Row], table: Table, verdicts: Verdicts, versions: Versions, decided_at: str
+        self,
+        rows: Sequence[Row],
+        table: Table,
+        verdicts: Verdicts,
+        shadow: ShadowTold,
+        versions: Versions,
+        decided_at: str,
     ) -> None:
+        self._shadow = shadow
         self._rows = rows
         self._table = table
         self._verdicts = verdicts
@@ -119,7 +129,7 @@ class _Writer:
         """uint8 for each row; 0: its record is a plain approval."""
         plainly = self._verdicts.outcome.copy()
         plainly[self._verdicts.alerted] = 1
-        plainly[list(self._reversals)] = 1
+        plainly[list(self._reversals | self._shadow.rows)] = 1
         return plainly
 
     @cached_property
@@ -153,6 +163,8 @@ class _Writer:
         )
         if index in self._told:
             _tell_more(decision, row.event, zip(self._names, self._told[index], strict=True), self._verdicts, index)
+        if index in self._shadow.rows:
+            decision.shadow = self._shadow.of(index)
         offset, timestamp = b"%d" % row.record.offset, b"%d" % row.record.timestamp
         headers = tuple(zip(_HEADERS, (offset, timestamp, outcome_bytes), strict=True))
         if index in self._reversals and transaction.original_id is not None:
@@ -194,6 +206,9 @@ class _Writer:
         if counters.names:
             record.counter_layout, record.counters = counters.layout, counters.names
             record.counted = table.counted.take(chosen, axis=0).astype("<f8", copy=False).tobytes()
+        if table.shadows:
+            record.shadows = [one.version for one in table.shadows]
+            record.shadow = np.column_stack([one.score.take(chosen) for one in table.shadows]).astype("<f8").tobytes()
         offset = b"%d" % rows[0].record.offset
         return Outgoing(b"%d" % partition, scored_record.encode(record), ((HEADER_SOURCE_OFFSET, offset),))
 

@@ -19,6 +19,7 @@ from pipeline.core.topics import (
     MODEL_WITHHELD_KEY,
     Outgoing,
     Record,
+    challenger_name,
     is_kept_key,
     kept_key,
 )
@@ -34,7 +35,7 @@ class OrderRefused(Exception):
 
 
 class Shown(NamedTuple):
-    """A version at hand. ``state`` in_force, released, withheld or kept; ``made_at`` unix seconds, when `control` got it;
+    """A version at hand. ``state`` in_force, released, withheld, challenger or kept; ``made_at`` unix seconds, when `control` got it;
     ``as_of`` its newest event time."""
 
     version: Version
@@ -62,10 +63,13 @@ class ModelBoard:
     def take(self, record: Record) -> None:
         """A record of `control`; one that is none of ours, or not genuine, changes nothing."""
         key, value = record.key, record.value
-        if not key or not value:
+        if not key:
+            return
+        if not value:
+            self._of_key.pop(key, None)  # a challenger that is none any more
             return
         try:
-            if key in (MODEL_KEY, MODEL_WITHHELD_KEY) or is_kept_key(key):
+            if key in (MODEL_KEY, MODEL_WITHHELD_KEY) or is_kept_key(key) or challenger_name(key) is not None:
                 self._take_version(key, value, record.timestamp / 1000)
             elif key == MODEL_ORDER_KEY:
                 ordered = open_order(value, self._key)
@@ -110,7 +114,7 @@ class ModelBoard:
         return sorted(self._states(), key=lambda shown: (shown.version.mark, shown.made_at), reverse=True)
 
     def _states(self) -> Iterator[Shown]:
-        force = self.release.in_force
+        force, challengers = self.release.in_force, self.challengers()
         for name, shown in self._shown.items():
             state = "kept"
             if force is not None and name == force.name:
@@ -119,7 +123,15 @@ class ModelBoard:
                 state = "withheld"
             elif name == self._of_key.get(MODEL_KEY):
                 state = "released"
+            elif name in challengers.values():
+                state = "challenger"
             yield shown._replace(state=state)
+
+    def challengers(self) -> dict[str, str]:
+        """Name → newest version of each model that scores beside the one in force."""
+        force = self.release.in_force
+        named = {challenger_name(key): version for key, version in self._of_key.items()}
+        return {name: version for name, version in named.items() if name and (force is None or name != force.model)}
 
     def _newer(self, version: Version) -> bool:
         """Than what was released: one withheld before that matters no more."""
@@ -127,7 +139,8 @@ class ModelBoard:
         return newest is None or version.mark > newest.mark
 
     def find(self, text: str) -> Version:
-        """The version of this name, or of a digest that begins so. Raises OrderRefused."""
+        """The version of this name, or of a digest that begins so, or of the challenger of this name. Raises OrderRefused."""
+        text = self.challengers().get(text, text)
         found = [
             shown.version
             for name, shown in self._shown.items()

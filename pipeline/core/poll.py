@@ -35,6 +35,21 @@ class Model(Protocol):
         """How much more than usually each column adds to a row's log odds of fraud, float64[n, C]; None: not known."""
 
 
+class Challenger(NamedTuple):
+    """A model that scores beside the one that decides: this ``share`` of the transactions, chosen by their ids."""
+
+    model: Model
+    share: float
+
+
+class Shadow(NamedTuple):
+    """What a challenger says of a poll's rows, float64[n], NaN where it was not asked."""
+
+    version: str
+    score: Floats
+    percentile: Floats
+
+
 class Versions(NamedTuple):
     """What a whole poll is decided under. A policy that asks lists carries their version in its own (`in_force`)."""
 
@@ -44,6 +59,7 @@ class Versions(NamedTuple):
     lists: Lists = NO_LISTS
     entities: EntityTable = EMPTY_TABLE
     merchants: Merchants = EMPTY_MERCHANTS
+    challengers: Sequence[Challenger] = ()
 
 
 NO_NOTES: Mapping[bytes, bytes] = MappingProxyType({})
@@ -98,3 +114,4 @@ class Table(NamedTuple):
     percentile: Floats
     score: Floats
     counted: Floats
+    shadows: Sequence[Shadow] = ()

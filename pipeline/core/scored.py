@@ -4,7 +4,7 @@ Internal and free to change. One record per partition and poll (split below the 
 raw little-endian arrays: the learner reads it without touching a row, and a decision can be recomputed from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -25,6 +25,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``counted`` float64[n × K] row-major are the policy's own counters, named ``counters``, NaN: unknown;
     ``counter_layout`` is the fingerprint of their names and definitions. Models do not look at them, so they have a
     layout of their own: a changed counter changes nothing for what was learned under ``layout``.
+
+    ``shadow`` float64[n × S] row-major are the scores of the challengers, whose versions are ``shadows``, NaN: not asked.
     """
 
     partition: int
@@ -45,6 +47,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     counter_layout: str = ""
     counters: Sequence[str] = ()
     counted: bytes = b""
+    shadows: Sequence[str] = ()
+    shadow: bytes = b""
 
     def check(self) -> None:
         """Raises ValueError when the columns are not all of one length."""
@@ -57,6 +61,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
             self.merchants,
             self.customers,
         )
+        if len(self.shadow) != 8 * len(self.ids) * len(self.shadows):
+            raise ValueError("not one score of each challenger a row")
         if any(len(column) != 8 * len(self.ids) for column in columns) or len(self.cards) != len(self.ids):
             raise ValueError("columns of different lengths")
 
@@ -83,6 +89,10 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
         """The policy's own counters, float64[n, C], read-only."""
         return np.frombuffer(self.counted, dtype="<f8").reshape(len(self.ids), len(self.counters))
 
+    def shadow_matrix(self) -> Floats:
+        """The challengers' scores, float64[n, S], read-only."""
+        return np.frombuffer(self.shadow, dtype="<f8").reshape(len(self.ids), len(self.shadows))
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Scored)
@@ -95,3 +105,12 @@ def encode(scored: Scored) -> bytes:
 def decode(value: bytes) -> Scored:
     """Raises msgspec.DecodeError (or its subclass ValidationError) when ``value`` is no scored record."""
     return _decoder.decode(value)
+
+
+def by_version(versions: Sequence[str], scores: Floats) -> list[Mapping[str, float]]:
+    """Of a record of `scored`, row by row: each challenger's score by its version, where it has one. ``scores``
+    float64[n, S]."""
+    return [
+        {version: value for version, value in zip(versions, row, strict=True) if value == value}
+        for row in scores.tolist()
+    ]

@@ -25,6 +25,7 @@ from pipeline.core.features import FEATURES
 from pipeline.core.grounds import reasons
 from pipeline.core.moment import moments
 from pipeline.core.poll import Floats, Part, Row, ScoredPoll, Table, Versions
+from pipeline.core.shadow import NOTHING_TOLD, ShadowTold, shadow_outcomes, shadow_scores, told
 from pipeline.core.topics import TRANSACTIONS, Record
 from pipeline.core.transaction import ALL_REASONS, Event, Refused, decode
 
@@ -97,9 +98,9 @@ def score_decoded(
         notes = [part.notes for part in parts]
         table = _score(rows, matrix[: len(rows)], counted[: len(rows)], versions, notes)
         lap.end("model")
-        verdicts = _decide(rows, table, versions)
+        verdicts, shadow = _decide(rows, table, versions)
         lap.end("decide")
-        encode_poll(parts, counts, rows, table, verdicts, versions, moment, result)
+        encode_poll(parts, counts, rows, table, verdicts, shadow, versions, moment, result)
         lap.end("encode")
     return result
 
@@ -155,10 +156,11 @@ def _score(
     matrix = np.concatenate([own, *told], axis=1)
     scores = versions.model.scores(matrix)
     raw, percentile, score = (np.where(exempt, 0.0, column) for column in scores)
-    return Table(keys, matrix, exempt, raw, percentile, score, counted)
+    shadows = shadow_scores(versions.challengers, rows, matrix, exempt) if versions.challengers else ()
+    return Table(keys, matrix, exempt, raw, percentile, score, counted, shadows)
 
 
-def _decide(rows: Sequence[Row], table: Table, versions: Versions) -> Verdicts:
+def _decide(rows: Sequence[Row], table: Table, versions: Versions) -> tuple[Verdicts, ShadowTold]:
     policy, model = versions.policy, versions.model
     events = [row.event for row in rows]
     counted = {
@@ -172,4 +174,9 @@ def _decide(rows: Sequence[Row], table: Table, versions: Versions) -> Verdicts:
         matrix = table.matrix[told]
         return reasons(model.grounds(matrix), matrix)
 
-    return decide(policy, named, len(rows), table.exempt, lambda index: events[index].transaction.id, because)
+    verdicts = decide(policy, named, len(rows), table.exempt, lambda index: events[index].transaction.id, because)
+    if not table.shadows:
+        return verdicts, NOTHING_TOLD
+    ids = [event.transaction.id for event in events]
+    outcomes = shadow_outcomes(policy, table.shadows, named, table.exempt, ids)
+    return verdicts, told(table.shadows, outcomes, verdicts.outcome, verdicts.alerted)

@@ -17,6 +17,7 @@ MODEL_ORDER_KEY = b"model-order"
 MODEL_REPORT_KEY = b"model-report"
 """Key of what the learner tells people of its models."""
 _MODEL_KEPT_KEY = b"model-kept:"
+_CHALLENGER_KEY = b"challenger:"
 _TABLE_KEY = b"table:"
 POLICY_KEY = b"policy:"
 """How the key of a policy's text on `control` begins; its version follows."""
@@ -40,6 +41,18 @@ def kept_key(slot: int) -> bytes:
 
 def is_kept_key(key: bytes | None) -> bool:
     return key is not None and key.startswith(_MODEL_KEPT_KEY)
+
+
+def challenger_key(name: str) -> bytes:
+    """Key on `control` of the newest version of a challenger; an empty value: there is none of this name any more."""
+    return _CHALLENGER_KEY + name.encode()
+
+
+def challenger_name(key: bytes | None) -> str | None:
+    """The challenger's name in its key; None: another key."""
+    if key is None or not key.startswith(_CHALLENGER_KEY):
+        return None
+    return key[len(_CHALLENGER_KEY) :].decode("utf-8", "replace")
 
 
 class Topic(NamedTuple):

@@ -168,6 +168,7 @@ def _row(partition: int, source: Any, event: Any, told: Mapping[str, Any], block
         "warming_up": told.get("warming_up", False),
         "degraded": told.get("degraded", False),
         "scored": block is not None,
+        "shadow": None,
         "layout": None if block is None else LAYOUT,
         "raw": None if block is None else np.frombuffer(block.raw)[index],
         "score": None if block is None else np.frombuffer(block.score)[index],

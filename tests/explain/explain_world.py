@@ -21,7 +21,7 @@ from pipeline.adapters.version_files import VersionFiles
 from pipeline.core.columns import SCHEMA
 from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, UNIT
 from pipeline.core.policy import Policy, parse_policy
-from pipeline.core.poll import Versions
+from pipeline.core.poll import Challenger, Versions
 from pipeline.core.topics import MODEL_KEY, POLICY_KEY
 from pipeline.core.words import parse_words
 from pipeline.lab.explain.recompute import Means
@@ -118,7 +118,9 @@ class Past:
             self.ids.append(traffic.pay(number % 2, int(draw.integers(3)), **_fields(draw)))
             traffic.log.timestamp_ms += int(draw.integers(1, 600_000))
             if number % 17 == 16:
-                under = Versions(policies[number // 170 % 2], self.models[number // 340 % 3], MONEY)
+                beside = [Challenger(self.models[2], 0.5)] if number // 340 % 3 == 1 else []
+                model = self.models[number // 340 % 3]
+                under = Versions(policies[number // 170 % 2], model, MONEY, challengers=beside)
                 traffic.score(number // 17 % 2, under=under)
         for partition in (0, 1):
             traffic.score(partition, under=under)

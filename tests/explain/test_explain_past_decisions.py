@@ -96,6 +96,24 @@ def test_one_bit_of_a_feature_is_noticed(past: Past, field: str) -> None:
     assert last_bit.score_again.recorded.keys() == {"raw"}
 
 
+def test_the_challengers_scores_come_out_the_same_and_one_that_does_not_is_told(
+    past: Past, explained: dict[str, Explanation]
+) -> None:
+    asked = {identifier: found for identifier, found in explained.items() if found.shadow}
+    assert len(asked) > 50
+    assert {one.again.verdict for found in asked.values() for one in found.shadow} == {"same"}
+    assert {one.model_version for found in asked.values() for one in found.shadow} == {past.models[2].version}
+    identifier = next(iter(asked))
+    (seen,) = asked[identifier].shadow
+    row = {**past.row(identifier), "shadow": f'{{"{seen.model_version}": {seen.score * 2}}}'}
+    found = Explainer(past.means).explain(row)
+    assert (found.shadow[0].again.verdict, found.differs, found.score_again.verdict) == ("differs", True, "same")
+    row["shadow"] = '{"hst-000000000000-calibrated": 0.5}'
+    assert Explainer(past.means).explain(row).shadow[0].again.why == "model_gone"
+    del row["shadow"]
+    assert Explainer(past.means).explain(row).shadow == [], "a file of before there were challengers"
+
+
 def test_another_decision_than_the_recorded_one_is_told(past: Past, explained: dict[str, Explanation]) -> None:
     held = next(identifier for identifier, one in explained.items() if one.outcome == "hold")
     row = past.row(held)

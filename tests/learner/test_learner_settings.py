@@ -94,6 +94,6 @@ def test_how_to_learn_from_labels(monkeypatch: pytest.MonkeyPatch) -> None:
         return LearnerSettings().labels(lambda: Logistic(np.ones((2, 4))), 2, lambda percentile: percentile)
 
     assert plan()[1:2] == (2,)
-    assert plan()[3:] == (60 * 86_400.0, 30 * 86_400.0, 1.0, 1_024_000_000)
+    assert plan()[3:7] == (60 * 86_400.0, 30 * 86_400.0, 1.0, 1_024_000_000)
     monkeypatch.setenv("CARDWATCH_LEARNER_MATURITY_DAYS", "0")
     assert plan().maturity_s is None

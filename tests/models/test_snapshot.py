@@ -27,7 +27,7 @@ KEY = b"a key of sixteen bytes or more"
 NAMES = ("b", "a", "c")
 SMALL = Shape(4, 3, 50, 1)
 FIELDS = (
-    "kind", "detector", "layout", "names", "levels", "quantiles", "grid_rows", "learned", "epoch", "positions", "reading", "as_of", "labelled", "model",
+    "kind", "detector", "layout", "names", "levels", "quantiles", "grid_rows", "learned", "epoch", "positions", "reading", "as_of", "labelled", "model", "share",
 )  # fmt: skip
 
 
@@ -231,6 +231,7 @@ WRONG: list[dict[str, Any]] = [
     {"learned": 0}, {"learned": 51}, {"learned": -50}, {"epoch": -1}, {"epoch": 1.5}, {"grid_rows": -1},
     {"positions": {-1: 0}}, {"positions": {0: -5}}, {"positions": {"0": 5}}, {"positions": [0]}, {"reading": {0: -1}},
     {"as_of": math.nan}, {"as_of": math.inf}, {"as_of": None},
+    {"model": ""}, {"share": 0.0}, {"share": math.nan}, {"share": 1.5},
 ]  # fmt: skip
 """Of any kind."""
 

@@ -16,7 +16,7 @@ from models.river_logistic import KIND, Logistic
 from models.scorer import Model
 from models.snapshot import Labelled, Snapshot, open_sealed, seal
 from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, SCALES
-from pipeline.core.model_report import open_report
+from pipeline.core.model_report import Report, open_report
 from pipeline.core.models_file import ModelsError, parse_models
 from pipeline.core.topics import (
     CONTROL,
@@ -27,6 +27,7 @@ from pipeline.core.topics import (
     is_kept_key,
 )
 from pipeline.ports import Outgoing
+from pipeline.roles.learner.kinds import KINDS
 from pipeline.roles.learner.metrics import BANDS, LearnerMetrics
 from pipeline.roles.learner.release import KEPT_EVERY_S, ReleasePlan, Releasing
 
@@ -76,7 +77,7 @@ def test_the_sample_is_every_fifth_of_the_newest_rows_however_they_come() -> Non
     newest = rows[SAMPLE_ROWS * EVERY :: EVERY]
     assert sorted(whole.rows()[:, 0]) == sorted(pieces.rows()[:, 0]) == newest[:, 0].tolist()
     told = Told()
-    told.add(0.9, True, 2.0)
+    told.add_all([0.9], [True], [2.0])
     assert told.rows().tolist() == [[0.9, 1.0, 2.0]]
 
 
@@ -86,7 +87,7 @@ def test_the_sample_is_every_fifth_of_the_newest_rows_however_they_come() -> Non
 def classified(number: int, weight: float, labelled: float = 50_000.0) -> Snapshot:
     """Whose classifier says the same of all rows: the more, the higher ``weight``."""
     numbers = {**Logistic(SCALES, len(ENTITY_FEATURES)).dump()}
-    numbers["state"] = np.array([weight, 1.0, len(ENTITY_FEATURES)])
+    numbers["state"] = np.array([weight, 1.0, len(ENTITY_FEATURES), 0.02, 10.0])
     done = Progress(labelled / 2, labelled / 2, 5_000.0, 1.0, 2.0, 100.0)
     return replace(snapshot(number), labelled=Labelled(KIND, numbers, done, {}, {}, {}))
 
@@ -105,7 +106,7 @@ class Desk:
         self.sample = np.full((1_000, len(CATALOGUE)), 0.5)
 
     def publish(self, made: Snapshot) -> list[Outgoing]:
-        told = self.releasing.records(made, seal(made, KEY), self.sample, NOTHING, self.town.clock.time)
+        told = self.releasing.records(made, seal(made, KEY), self.sample, NOTHING, Report(self.town.clock.time, None))
         for one in told:
             self.town.put(one.key or b"", one.value)
         return told
@@ -190,9 +191,9 @@ def test_a_learner_that_starts_again_knows_what_is_live_and_what_is_kept() -> No
 )  # fmt: skip
 def test_a_wrong_file_is_refused_with_its_line(text: str, line: int) -> None:
     with pytest.raises(ModelsError, match=f"^models.toml:{line}: "):
-        parse_models(text, "models.toml")
+        parse_models(text, "models.toml", KINDS)
 
 
 def test_the_file_delivered_says_what_holds_without_one() -> None:
     text = (Path(__file__).parents[2] / "config/models.toml").read_text()
-    assert parse_models(text, "models.toml").bands == parse_models("", "models.toml").bands == Bands()
+    assert parse_models(text, "models.toml", KINDS).bands == parse_models("", "models.toml", KINDS).bands == Bands()

@@ -45,6 +45,14 @@ class GroundTold(msgspec.Struct, frozen=True):
     words: dict[str, str]
 
 
+class ShadowSeen(msgspec.Struct, frozen=True):
+    """A challenger that scored the transaction too, and decided nothing."""
+
+    model_version: str
+    score: float
+    again: Again
+
+
 class Limit(msgspec.Struct, frozen=True):
     """A threshold of the policy: from ``score`` up, ``outcome``."""
 
@@ -81,7 +89,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     grounds: list[GroundTold] | None
     score_again: Again
     decision_again: Again
+    shadow: list[ShadowSeen] = []
 
     @property
     def differs(self) -> bool:
-        return "differs" in (self.score_again.verdict, self.decision_again.verdict)
+        every = (self.score_again, self.decision_again, *(one.again for one in self.shadow))
+        return "differs" in (each.verdict for each in every)

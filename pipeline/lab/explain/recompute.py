@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from msgspec import UNSET
 
@@ -19,12 +20,13 @@ from pipeline.core.grounds import grounds, reasons
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Floats
 from pipeline.core.words import Words
-from pipeline.lab.explain.explanation import Again, Explanation, FeatureValue, GroundTold, Limit, ToldReason
+from pipeline.lab.explain.explanation import Again, Explanation, FeatureValue, GroundTold, Limit, ShadowSeen, ToldReason
 from pipeline.lab.explain.near import TakenApart, Value, rules_seen, take_apart
 from pipeline.ports_archive import PastVersions
 
 Row = Mapping[str, Any]
 MEASURES = ("raw", "percentile", "score")
+_json = msgspec.json.Decoder(dict[str, float]).decode
 ACTIONS = ("transaction", "card", "contact", "queue")
 
 
@@ -55,18 +57,29 @@ class Explainer:
 
     def explain(self, row: Row) -> Explanation:
         """Explain ``row``, one of `Archive.transaction`. Raises OSError where a kept version cannot be read."""
-        version = row["model_version"]
-        if version not in self._models:
-            self._models[version] = _model(version, self._means)
         version = row["policy_version"]
         if version not in self._policies:
             self._policies[version] = _policy(version, self._means)
         taken = self._policies[version]
         why = taken.why or _unasked(row)
-        model = self._models[row["model_version"]]
+        model, words = self._model(row["model_version"]), self._means.words
         more = _more(row, model)
         seen = None if taken.policy is None or why else _Seen(row, taken.policy, more)
-        return _explained(row, seen, taken.rules, why, model, self._means.words, _grounds(row, more, self._means.words))
+        found = _explained(row, seen, taken.rules, why, model, words, _grounds(row, more, words))
+        shadow = _json(row.get("shadow") or "{}")  # files of before there were challengers do not have it
+        return msgspec.structs.replace(
+            found,
+            shadow=[
+                ShadowSeen(version, score, _shadow_again(row, score, self._model(version)))
+                for version, score in shadow.items()
+            ],
+        )
+
+    def _model(self, version: str) -> Model | str:
+        """The model of ``version``, or why it is not at hand."""
+        if version not in self._models:
+            self._models[version] = _model(version, self._means)
+        return self._models[version]
 
 
 def _explained(
@@ -130,8 +143,7 @@ def _score_again(row: Row, model: Model | str) -> Again:
         return _not_possible("score_gone")
     if isinstance(model, str):
         return _not_possible(model)
-    scores = model.scores(_matrix(row))
-    computed = {name: float(column[0]) for name, column in zip(MEASURES, scores, strict=True)}
+    computed = _computed(row, model)
     recorded = {name: row[name] for name in MEASURES}
     other = [name for name in MEASURES if _bits(computed[name]) != _bits(recorded[name])]
     if not other:
@@ -163,6 +175,24 @@ def _grounds(row: Row, more: Floats | None, words: Mapping[str, Words]) -> list[
         )
         for one in grounds(more[0].tolist(), _matrix(row)[0].tolist())
     ]
+
+
+def _shadow_again(row: Row, recorded: float, model: Model | str) -> Again:
+    """The score of a challenger."""
+    if row["layout"] != LAYOUT:
+        return _not_possible("other_features")
+    if isinstance(model, str):
+        return _not_possible(model)
+    computed = _computed(row, model)["score"]
+    if _bits(computed) == _bits(recorded):
+        return Again("same")
+    return Again("differs", "score_differs", {"score": recorded}, {"score": computed})
+
+
+def _computed(row: Row, model: Model) -> dict[str, float]:
+    """`MEASURES` of ``row`` by ``model``."""
+    scores = model.scores(_matrix(row))
+    return {name: float(column[0]) for name, column in zip(MEASURES, scores, strict=True)}
 
 
 def _bits(value: float) -> bytes:

@@ -43,6 +43,8 @@ def _lines(found: Explanation, language: Language) -> Iterator[str]:
     yield word["again"]
     yield f"  {word['score']}: {_again(found.score_again, language)}"
     yield f"  {word['decision']}: {_again(found.decision_again, language)}"
+    for one in found.shadow:
+        yield f"  {word['challenger']} {one.model_version}, {word['score']} {one.score:.4g}: {_again(one.again, language)}"
 
 
 def _amount(found: Explanation) -> str | None:

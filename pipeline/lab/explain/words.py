@@ -17,6 +17,7 @@ LABELS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "policy": ("policy", "策略版本"),
     "model": ("model", "模型版本"),
     "warming_up": (" (had learned nothing yet)", "（尚未完成首轮学习）"),
+    "challenger": ("challenger", "挑战者模型"),
     "degraded": (" (degraded)", "（降级运行）"),
     "score": ("Score", "评分"),
     "percentile": ("percentile", "百分位"),

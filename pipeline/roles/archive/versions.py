@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import structlog
 
-from pipeline.core.topics import MODEL_KEY, MODEL_WITHHELD_KEY, POLICY_KEY, Record
+from pipeline.core.topics import MODEL_KEY, MODEL_WITHHELD_KEY, POLICY_KEY, Record, challenger_name
 from pipeline.ports import Clock, Reader
 from pipeline.ports_archive import Deciders, PastVersions
 
@@ -63,7 +63,8 @@ class VersionKeeper:
         """Keep what ``record`` of `control` holds, if it is a model or a policy."""
         if not record.key or not record.value:
             return
-        if record.key in (MODEL_KEY, MODEL_WITHHELD_KEY):  # what is withheld today may be promoted tomorrow
+        models = (MODEL_KEY, MODEL_WITHHELD_KEY)  # what is withheld today may be promoted tomorrow
+        if record.key in models or challenger_name(record.key) is not None:
             self._kept.keep_model(record.value)
         elif record.key.startswith(POLICY_KEY):
             version = record.key[len(POLICY_KEY) :].decode("utf-8", "replace")

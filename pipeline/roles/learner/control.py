@@ -11,7 +11,7 @@ from models.snapshot import Snapshot, SnapshotRefused, open_sealed
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import Bucket
 from pipeline.core.told import EpochOver, Gathered, Heard, Kind, Told, is_told_key, open_told
-from pipeline.core.topics import CONTROL, MODEL_KEY, MODEL_WITHHELD_KEY, Record, is_table_key
+from pipeline.core.topics import CONTROL, MODEL_KEY, MODEL_WITHHELD_KEY, Record, challenger_name, is_table_key
 from pipeline.ports import Clock, Reader
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,8 @@ class LogSilent(Exception):
 @dataclass
 class Found:
     """What ``control`` held that is signed with our key: the snapshot to go on from with its key, blob and time, the parts
-    of the table by number, what was told of merchants, the highest epoch of any record, and where reading ended."""
+    of the table by number, what was told of merchants, the challengers' newest snapshots by name, the highest epoch of any
+    record, and where reading ended."""
 
     snapshot: Snapshot | None = None
     sealed: bytes = b""
@@ -32,6 +33,7 @@ class Found:
     made_at: float = 0.0
     highest_epoch: int = 0
     parts: dict[int, Bucket] = field(default_factory=dict)
+    challengers: dict[str, Snapshot] = field(default_factory=dict)
     next: dict[int, int] = field(default_factory=dict)
     told: dict[Kind, Gathered] = field(default_factory=dict)
     heard: Heard = field(default_factory=Heard)
@@ -73,10 +75,16 @@ class ControlState:
 
     def _take(self, found: Found, record: Record) -> None:
         models = (MODEL_KEY, MODEL_WITHHELD_KEY)  # a learner goes on learning from what it withheld, too
-        if not record.value or not (record.key in models or is_table_key(record.key) or is_told_key(record.key)):
+        challenger = challenger_name(record.key)
+        if challenger is not None and not record.value:
+            found.challengers.pop(challenger, None)
+        known = record.key in models or challenger or is_table_key(record.key) or is_told_key(record.key)
+        if not record.value or not known:
             return
         try:
-            if record.key in models:
+            if challenger is not None:
+                self._take_challenger(found, challenger, record.value)
+            elif record.key in models:
                 self._take_model(found, record, record.value)
             elif is_table_key(record.key):
                 take_part(found, open_part(record.value, self._key))
@@ -95,6 +103,12 @@ class ControlState:
         if best is None or (snapshot.epoch, snapshot.learned) >= (best.epoch, best.learned):
             found.snapshot, found.sealed, found.made_at = snapshot, value, record.timestamp / 1_000
             found.key = record.key or MODEL_KEY
+
+    def _take_challenger(self, found: Found, name: str, value: bytes) -> None:
+        snapshot = open_sealed(value, self._key)
+        found.highest_epoch = max(found.highest_epoch, snapshot.epoch)
+        if snapshot.layout == self._layout and self._plan.suits(snapshot.detector) and snapshot.model == name:
+            found.challengers[name] = snapshot
 
 
 def take_part(found: Found, part: Bucket) -> None:

@@ -5,6 +5,7 @@ often the course was broken off and taken up again from one of its snapshots.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +17,7 @@ from models.detector import DetectorPlan
 from models.drift import Drift
 from models.percentile import Percentile, RecentRows
 from models.recent import RowSample
-from models.snapshot import Snapshot
+from models.snapshot import CHAMPION, Labelled, Snapshot
 from pipeline.core.entity_ledger import EntityLedger
 from pipeline.core.entity_table import Bucket
 from pipeline.core.first_wins import FirstWins
@@ -31,7 +32,7 @@ from pipeline.roles.learner.carry import Carry
 from pipeline.roles.learner.labelled import LabelledLearning, LabelPlan
 from pipeline.roles.learner.late import Wanted
 from pipeline.roles.learner.merchants import MerchantsFollowed
-from pipeline.roles.learner.metrics import SCORES, LearnerMetrics
+from pipeline.roles.learner.metrics import SCORES, LearnerMetrics, Standing
 
 _label_decoder = msgspec.json.Decoder(Label)
 
@@ -45,13 +46,15 @@ class FeatureSpace(NamedTuple):
 
 class Plan(NamedTuple):
     """How to learn: what is learned without labels, the most rows per second of log time, the most rows behind a grid, how
-    to learn from labels (None: not), whether to follow merchants (features are then those of the catalogue)."""
+    to learn from labels (None: not), whether to follow merchants (features are then those of the catalogue), what the
+    champion is called."""
 
     detector: DetectorPlan
     max_rate: float
     grid_rows: int
     labels: LabelPlan | None = None
     merchants: bool = False
+    model: str = CHAMPION
 
 
 class Course:
@@ -71,6 +74,7 @@ class Course:
         resumed: Snapshot | None,
         parts: Iterable[Bucket] = (),
         merchants: Gathered | None = None,
+        rivals: Mapping[str, Labelled] | None = None,
     ) -> None:
         self.reading: dict[int, int] = dict(resumed.reading) if resumed else {}
         self._plan = plan
@@ -91,7 +95,7 @@ class Course:
         self.labelled: LabelledLearning | None = None
         if plan.labels is not None:
             told = resumed.labelled if resumed else None
-            self.labelled = LabelledLearning(plan.labels, EntityLedger(parts), metrics, told, self._as_of)
+            self.labelled = LabelledLearning(plan.labels, EntityLedger(parts), metrics, told, self._as_of, rivals)
         self.merchants = MerchantsFollowed(merchants) if plan.merchants else None
 
     def learn(self, record: Record) -> Iterator[None]:
@@ -125,11 +129,26 @@ class Course:
             reading=dict(self.reading),
             as_of=self._as_of,
             labelled=None if self.labelled is None else self.labelled.part(),
+            model=self._plan.model,
         )
+
+    def challengers(self, champion: Snapshot) -> Iterator[Snapshot]:
+        """Each challenger as it is where ``champion`` is the snapshot, whose trees and percentiles it shares."""
+        labels = self._plan.labels
+        if labels is not None and self.labelled is not None:
+            for name, part in self.labelled.rivals.parts().items():
+                yield replace(champion, model=name, labelled=part, share=labels.challengers[name].share)
 
     def reliability(self) -> Reliability:
         """Of what the classifier told of recent labelled rows before it learned them."""
         return Reliability(None, None) if self.labelled is None else self.labelled.told.reliability()
+
+    def contest(self) -> list[Standing]:
+        """The champion first, then the challengers: how each did on the same labelled rows, before it learned them."""
+        if self.labelled is None:
+            return []
+        told = {self._plan.model: (self.labelled.progress, self.labelled.told), **self.labelled.rivals.told()}
+        return [Standing(name, progress, rows.average_precision()) for name, (progress, rows) in told.items()]
 
     def label_records(self, records: Iterable[Record]) -> None:
         """Take in what records of ``labels`` say, in their order. One that cannot be used is counted and passed over."""

@@ -24,6 +24,7 @@ from pipeline.core.records import Label
 from pipeline.ports_archive import PastRow
 from pipeline.roles.learner.late import LateRows, Wanted
 from pipeline.roles.learner.metrics import LearnerMetrics
+from pipeline.roles.learner.rivals import Judged, Rivals
 from pipeline.roles.learner.waiting import FRAUD, GENUINE, UNKNOWN, UNLABELLED, Arrived, Waited, Waiting, matrix_of
 
 Floats = NDArray[np.float64]
@@ -32,11 +33,22 @@ _LABELS = (GENUINE, FRAUD)
 _AS = {GENUINE: "genuine", FRAUD: "fraud", UNLABELLED: "unlabelled"}
 
 
+class Contender(NamedTuple):
+    """A challenger: ``make`` a new classifier of it; ``share`` of the transactions that it scores."""
+
+    make: Callable[[], LabelledModel]
+    share: float = 1.0
+
+
+NO_CHALLENGERS: Mapping[str, Contender] = {}
+
+
 class LabelPlan(NamedTuple):
     """How to learn from labels. ``classifier`` makes a new one for ``columns`` features; ``prior`` the probability by
     percentile that it has to do better than; rows wait ``keep_s`` seconds of event time for their label, within
     ``most_bytes``; after ``maturity_s`` (None: never) one without a label counts as genuine, ``unlabelled_weight`` of
-    one with. ``archived``: rows that wait no more can be had from the archive, so each labelled one stands for itself."""
+    one with. ``archived``: rows that wait no more can be had from the archive, so each labelled one stands for itself.
+    ``challengers`` learn the same beside it."""
 
     classifier: Callable[[], LabelledModel]
     columns: int
@@ -46,6 +58,7 @@ class LabelPlan(NamedTuple):
     unlabelled_weight: float
     most_bytes: int
     archived: bool = False
+    challengers: Mapping[str, Contender] = NO_CHALLENGERS
 
 
 class _Turn(NamedTuple):
@@ -68,13 +81,20 @@ class LabelledLearning:
     `recalled`, before anything new."""
 
     def __init__(
-        self, plan: LabelPlan, ledger: EntityLedger, metrics: LearnerMetrics, resumed: Labelled | None, as_of: float
+        self,
+        plan: LabelPlan,
+        ledger: EntityLedger,
+        metrics: LearnerMetrics,
+        resumed: Labelled | None,
+        as_of: float,
+        rivals: Mapping[str, Labelled] | None = None,
     ) -> None:
         self.reading: dict[int, int] = dict(resumed.labels) if resumed else {}
         self.ledger = ledger
         self.classifier = load(resumed.kind, resumed.numbers) if resumed and resumed.numbers else plan.classifier()
         self.progress = resumed.progress if resumed else Progress()
         self.told = Told()
+        self.rivals = Rivals({name: each.make() for name, each in plan.challengers.items()}, rivals or {})
         self._plan = plan
         self._metrics = metrics
         self._as_of = as_of
@@ -98,6 +118,7 @@ class LabelledLearning:
         self._waiting.add(rows, partition, offset)
         self._as_of = max(self._as_of, float(rows.times.max()))
         self.classifier.observe(rows.matrix)
+        self.rivals.observe(rows.matrix)
         for key in rows.keys.tolist():
             if key in self._book:
                 self._decide(key, self._waiting.find(key, self._as_of))
@@ -236,7 +257,9 @@ class LabelledLearning:
         explained: list[float] = []
         if self._rows:
             labels, weights = np.array(self._frauds, dtype=np.float64), np.array(self._weights)
-            before = self.classifier.teach(matrix_of(self._rows), labels, weights)
+            matrix = matrix_of(self._rows)
+            before = self.classifier.teach(matrix, labels, weights)
+            self.rivals.teach(matrix, labels, weights)
             said, explained = before.said.tolist(), before.explained.tolist()
         for turn in self._turns:
             self._tell_entities(turn, explained[turn.first] if turn.first >= 0 else 0.0)
@@ -266,17 +289,18 @@ class LabelledLearning:
             self._metrics.unlearned.inc(unlearned)
         if not turns:
             return
-        stands_for = [self._stands_for(turn.row, turn.what) for turn in turns]
         percentiles = np.array([turn.row.percentile for turn in turns])
-        self.progress = self.progress.after_all(
+        judged = Judged(
             [turn.what == FRAUD for turn in turns],
             percentiles.tolist(),
-            stands_for,
-            [said[turn.learned] for turn in turns],
+            [self._stands_for(turn.row, turn.what) for turn in turns],
             self._plan.prior(percentiles).tolist(),
         )
-        for turn, weight in zip(turns, stands_for, strict=True):
-            self.told.add(said[turn.learned], turn.what == FRAUD, weight)
+        lines = [turn.learned for turn in turns]
+        told = [said[line] for line in lines]
+        self.progress = self.progress.after_all(judged.frauds, judged.percentiles, judged.weights, told, judged.priors)
+        self.told.add_all(told, judged.frauds, judged.weights)
+        self.rivals.judge(lines, judged)
         self._metrics.losses(self.progress)
         for what, number in Counter(turn.what for turn in turns).items():
             self._metrics.labelled.labels(_AS[what]).inc(number)

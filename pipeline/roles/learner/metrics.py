@@ -1,7 +1,7 @@
 """What Prometheus sees of the learner. Every series is there, at zero, from the start."""
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -16,6 +16,14 @@ JUDGED = ("classifier", "prior")
 SCORES = ("percentile", "score")
 BANDS = ("alert_factor", "half_share", "drift", "ece", "slope_low", "slope_high")
 """What a version may be withheld for."""
+
+
+class Standing(NamedTuple):
+    """How one of the models does. ``average_precision`` among recent labelled rows, None: too few to tell."""
+
+    name: str
+    progress: Progress
+    average_precision: float | None
 
 
 class LearnerMetrics:
@@ -87,6 +95,10 @@ class LearnerMetrics:
         for kind in get_args(Kind):
             self.known.labels(kind)
             self.told_bytes.labels(kind)
+        self.model_loss = gauge("model_log_loss", "Recent log loss on labelled transactions, by model.", ("model",))
+        self.model_precision = gauge(
+            "model_average_precision", "Average precision among recent labelled transactions, by model.", ("model",)
+        )
         for what in LEARNED_AS:
             self.labelled.labels(what)
         for result in LATE:
@@ -115,11 +127,22 @@ class LearnerMetrics:
         for band in BANDS:
             self.withheld.labels(band).set(band in outside)
 
+    def contest(self, standings: Sequence[Standing]) -> None:
+        """Champion and challengers on the same rows."""
+        self.model_loss.clear()
+        self.model_precision.clear()
+        for one in standings:
+            if one.progress.weight:
+                self.model_loss.labels(one.name).set(one.progress.loss / one.progress.weight)
+            if one.average_precision is not None:
+                self.model_precision.labels(one.name).set(one.average_precision)
+
     def standby(self) -> None:
         """This process no longer leads: what it said of the model and the log is no longer its to say."""
         self.leading.set(0)
         self.model_age.set(0)
         self.judged(())
+        self.contest(())
         self.consumer_lag.clear()
         self.model(NO_MODEL)
 

@@ -1,17 +1,18 @@
 """What becomes of each snapshot the learner makes: released to the scorers, or withheld because it lies outside the
 bank's bands; and the earlier versions that are kept to go back to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from models.bands import Bands, Measured, Reliability, judge
 from models.envelope import SealBroken
 from models.scorer import Floats, Model
 from models.snapshot import Snapshot, SnapshotRefused, open_sealed
-from pipeline.core.model_report import Crossing, Judged, Report, seal_report
+from pipeline.core.model_report import Crossing, Judged, ModelTold, Report, seal_report
 from pipeline.core.model_shelf import ModelShelf
 from pipeline.core.topics import (
     MODEL_KEY,
@@ -22,6 +23,7 @@ from pipeline.core.topics import (
     is_kept_key,
     kept_key,
 )
+from pipeline.roles.learner.course import Course
 from pipeline.roles.learner.metrics import LearnerMetrics
 
 KEPT_EVERY_S = (600.0, 3_600.0, 86_400.0, 604_800.0)
@@ -75,24 +77,30 @@ class Releasing:
         except (SnapshotRefused, SealBroken, ValueError) as refused:
             _log.warning("learner: a record on control is not used", offset=record.offset, reason=str(refused))
 
+    @property
+    def champion(self) -> str | None:
+        """The model of which people ordered a version; None: no order was ever given."""
+        order = self._shelf.release.order
+        return None if order is None else order.version.model
+
     def records(
-        self, snapshot: Snapshot, sealed: bytes, sample: Floats, reliability: Reliability, now: float
+        self, snapshot: Snapshot, sealed: bytes, sample: Floats, reliability: Reliability, told: Report
     ) -> list[Outgoing]:
         """What is to be told of ``snapshot``, and goes on being told until there is another. ``sample`` recent rows
-        float64[n, C], ``reliability`` of its classifier."""
+        float64[n, C], ``reliability`` of its classifier; ``told`` the report, but for what is judged here."""
         measured = self._measure(snapshot, sample, reliability)
         outside = [Crossing(*one) for one in measured.outside]
         self.judged = Judged(snapshot.version, outside, dict(measured.figures))
         self._metrics.judged([one.band for one in outside])
-        made = [seal_report(Report(now, self.judged), self._key)]
+        made = [seal_report(msgspec.structs.replace(told, judged=self.judged), self._key)]
         if outside:
-            told = "; ".join(f"{one.band} {one.value:.3g}, limit {one.limit:g}" for one in outside)
-            _log.error("learner: model withheld, the one before stays", version=snapshot.version, outside=told)
+            words = "; ".join(f"{one.band} {one.value:.3g}, limit {one.limit:g}" for one in outside)
+            _log.error("learner: model withheld, the one before stays", version=snapshot.version, outside=words)
             live = [] if self._live is None else [Outgoing(MODEL_KEY, self._live)]
             return [Outgoing(MODEL_WITHHELD_KEY, sealed), *live, *made]
         before, self._live = self._live, sealed
         self._shelf.take_model(sealed)
-        return [Outgoing(MODEL_KEY, sealed), *made, *self._keep(before, now)]
+        return [Outgoing(MODEL_KEY, sealed), *made, *self._keep(before, told.at)]
 
     def _measure(self, snapshot: Snapshot, sample: Floats, reliability: Reliability) -> Measured:
         plan = self._plan
@@ -127,3 +135,20 @@ class Releasing:
             made.append(Outgoing(key, before))
             before = None if there is None else there.sealed
         return made
+
+
+def report_of(now: float, champion: Snapshot, rivals: Mapping[str, Snapshot], course: Course) -> Report:
+    """What the learner tells people, but for how the champion lies to the bands."""
+    versions = {champion.model: champion.version, **{name: made.version for name, made in rivals.items()}}
+    models = [
+        ModelTold(
+            one.name,
+            one.name == champion.model,
+            versions[one.name],
+            int(one.progress.frauds + one.progress.genuine),
+            one.progress.loss / one.progress.weight if one.progress.weight else None,
+            one.average_precision,
+        )
+        for one in course.contest()
+    ]
+    return Report(now, None, models)

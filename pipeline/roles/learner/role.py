@@ -18,15 +18,16 @@ import structlog
 from models.snapshot import Labelled, Snapshot, seal
 from pipeline.core.entity_record import seal_part
 from pipeline.core.told import seal_told
-from pipeline.core.topics import CONTROL, LABELS, MODEL_KEY, SCORED
+from pipeline.core.topics import CONTROL, LABELS, MODEL_KEY, SCORED, challenger_key
 from pipeline.ports import Clock, Lease, Log, Outgoing, Poll, Reader
 from pipeline.ports_archive import Past
+from pipeline.roles.learner.casting import Cast, cast
 from pipeline.roles.learner.control import ControlState, Found
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
 from pipeline.roles.learner.inputs import EVERYTHING_MS, LabelsRead, Stretch, in_order, read_again, up_to
 from pipeline.roles.learner.late import Fetching
 from pipeline.roles.learner.metrics import LearnerMetrics
-from pipeline.roles.learner.release import Releasing
+from pipeline.roles.learner.release import Releasing, report_of
 
 LEASE_NAME = "learner"
 
@@ -68,6 +69,10 @@ class Pace(NamedTuple):
 
 class LeaseLost(Exception):
     """Somebody else may lead now."""
+
+
+class ChampionChanged(Exception):
+    """People made another model champion: begin again with the parts changed."""
 
 
 @dataclass
@@ -120,6 +125,8 @@ class Learner:
                     await _pause(stop, self._pace.lease_s / 3)
                     continue
                 await self._lead(lease_epoch, stop)
+            except ChampionChanged as changed:
+                _log.info("learner: another champion; beginning again", champion=str(changed))
             except LeaseLost:
                 _log.warning("learner: the lease was lost; waiting to lead again")
             except Exception as error:
@@ -139,11 +146,15 @@ class Learner:
             found = await self.newest()
             epoch = max(lease_epoch, found.highest_epoch + 1)  # also after a store that lost its epochs
             self._take_over(found)
+            ordered = self._releasing.champion if self._releasing is not None else None
+            parts = cast(self._plan, ordered, found)
+            if parts.gone:
+                await self._append([Outgoing(challenger_key(name), b"") for name in parts.gone], lease_epoch)
             reader = self._world.open_scored()
             labels, orders = self._world.open_labels(), self._world.open_control()
             try:
                 await orders.start(found.next)
-                await self._learn(reader, labels, orders, found, lease_epoch, epoch, stop)
+                await self._learn(reader, labels, orders, found, parts, lease_epoch, epoch, stop)
             finally:
                 await reader.stop()
                 await labels.stop()
@@ -181,27 +192,21 @@ class Learner:
         labels: Reader,
         orders: Reader,
         found: Found,
+        parts: Cast,
         lease_epoch: int,
         epoch: int,
         stop: asyncio.Event,
     ) -> None:
         # The snapshot says where in `scored` to go on. If that place is gone from the log, the next attempt reads all
         # that is retained: rows already learned are known by their source offsets.
-        resumed = found.snapshot
+        resumed = parts.resumed
         start = dict(resumed.reading) if resumed and not self._read_all else None
         self._read_all = True
         partitions = await reader.start(start)
         known = resumed.labelled if resumed else None
         await labels.start(dict(known.labels) if known else None)
-        course = Course(
-            self._plan,
-            self._space,
-            len(partitions),
-            self._metrics,
-            resumed,
-            found.parts.values(),
-            found.told.get("merchants"),
-        )
+        told = (found.parts.values(), found.told.get("merchants"), parts.rivals)
+        course = Course(parts.plan, self._space, len(partitions), self._metrics, resumed, *told)
         if resumed is not None and known is not None:
             await self._recall(course, resumed, known, lease_epoch, stop)
         heard = LabelsRead(labels)
@@ -213,7 +218,7 @@ class Learner:
             if not poll:
                 await self._hear(course, heard, EVERYTHING_MS, lease_epoch, epoch)
             await self._repeat(course, lease_epoch, epoch)
-            await self._hear_orders(orders)
+            await self._hear_orders(orders, parts.plan)
             await self._watch(reader, course)
 
     async def _recall(
@@ -265,12 +270,16 @@ class Learner:
         if changed:
             await self._append(changed, lease_epoch)
 
-    async def _hear_orders(self, orders: Reader) -> None:
+    async def _hear_orders(self, orders: Reader, plan: Plan) -> None:
+        """Raises ChampionChanged."""
         if self._releasing is not None and (now := self._world.clock.now()) - self._orders_at >= self._pace.orders_s:
             self._orders_at = now
             for records in (await orders.poll(0.0)).values():
                 for record in records:
                     self._releasing.hear(record)
+            ordered = self._releasing.champion
+            if ordered not in (None, plan.model) and plan.labels is not None and ordered in plan.labels.challengers:
+                raise ChampionChanged(ordered)
 
     def _changed(self, course: Course, epoch: int) -> list[Outgoing]:
         changed = [seal_part(part, self._key) for part in course.table_changes(epoch)]
@@ -293,9 +302,13 @@ class Learner:
         """With what changed in the table: whoever goes on from the snapshot takes that for told."""
         now = self._world.clock.now()
         sealed = seal(snapshot, self._key)
+        rivals = {made.model: made for made in course.challengers(snapshot)}
+        self._metrics.contest(course.contest())
         told = [Outgoing(MODEL_KEY, sealed)]
         if self._releasing is not None:
-            told = self._releasing.records(snapshot, sealed, course.sample.rows(), course.reliability(), now)
+            report = report_of(now, snapshot, rivals, course)
+            told = self._releasing.records(snapshot, sealed, course.sample.rows(), course.reliability(), report)
+        told = [*(Outgoing(challenger_key(name), seal(made, self._key)) for name, made in rivals.items()), *told]
         changed = self._changed(course, snapshot.epoch) + self._told(course, snapshot.epoch)
         await self._append([*changed, *told], lease_epoch)
         self._published = _Published(told, now)

@@ -15,7 +15,7 @@ import structlog
 
 from models.calibrate import PriorCurve
 from models.scorer import Model
-from models.snapshot import Snapshot, SnapshotRefused
+from models.snapshot import Snapshot, SnapshotRefused, open_sealed
 from pipeline.core.currencies import Money
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import EntityTable
@@ -23,10 +23,11 @@ from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.lists import NO_LISTS, ListError, Lists
 from pipeline.core.merchant_table import MerchantTable
 from pipeline.core.model_shelf import ModelShelf
+from pipeline.core.models_file import MAX_CHALLENGERS
 from pipeline.core.policy import Policy, PolicyError
-from pipeline.core.poll import Versions
+from pipeline.core.poll import Challenger, Versions
 from pipeline.core.told import Heard, is_told_key, open_told
-from pipeline.core.topics import MODEL_KEY, MODEL_ORDER_KEY, is_table_key
+from pipeline.core.topics import MODEL_KEY, MODEL_ORDER_KEY, challenger_name, is_table_key
 from pipeline.ports import Reader
 
 POLICY_LOOK_S = 0.5
@@ -74,6 +75,7 @@ class Knowledge:
         self._shelf = None if snapshot_key is None else ModelShelf(snapshot_key, self._made)
         self._heard = Heard()
         self._merchants = MerchantTable()
+        self._challengers: dict[str, Challenger] = {}
         _check_met(policy, lists)
         self._waiting: Lists | None = None
         """Lists that were refused because the running policy asks more: another may not."""
@@ -162,7 +164,35 @@ class Knowledge:
         if model is not None and model.version != self.current.model.version:
             self.current = self.current._replace(model=model)
             log.info("model in force", version=model.version, ordered=order.action if order else None)
+        self._set_challengers()
         return True
+
+    def take_challenger(self, name: str, sealed: bytes | None) -> bool:
+        """A sealed snapshot of the challenger ``name``, which scores beside the model in force from now on; nothing:
+        there is none of this name any more. False when it is refused."""
+        if self._key is None:
+            return False  # said of the model already
+        if not sealed:
+            self._challengers.pop(name, None)
+            self._set_challengers()
+            return True
+        try:
+            snapshot = open_sealed(sealed, self._key)
+            if snapshot.model != name or (self._shelf is not None and snapshot.epoch < self._shelf.release.epoch):
+                raise SnapshotRefused(f"another model's, {snapshot.model}, or of a learner whose time is over")
+            made = Challenger(self._made(snapshot), snapshot.share)
+        except ValueError as error:
+            log.error("challenger refused", name=name, reason=str(error))
+            return False
+        self._challengers[name] = made
+        self._set_challengers()
+        return True
+
+    def _set_challengers(self) -> None:
+        """All but the one that was promoted: until the learner gives it its new part, it is on control as both."""
+        model = self._shelf.release.in_force if self._shelf is not None else None
+        others = [made for name, made in sorted(self._challengers.items()) if model is None or name != model.model]
+        self.current = self.current._replace(challengers=tuple(others[:MAX_CHALLENGERS]))
 
     @property
     def frozen(self) -> bool:
@@ -231,6 +261,8 @@ class Knowledge:
                         self.take_model(record.value)
                     elif record.key == MODEL_ORDER_KEY and record.value:
                         self.take_order(record.value)
+                    elif (name := challenger_name(record.key)) is not None:
+                        self.take_challenger(name, record.value)
                     elif is_table_key(record.key) and record.value:
                         self.take_part(record.value)
                     elif is_told_key(record.key) and record.value:
