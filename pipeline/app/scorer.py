@@ -13,6 +13,7 @@ from pipeline.adapters.files import WatchedFile
 from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.huge_pages import collapse
 from pipeline.adapters.kafka.log import KafkaLog, partition_of
+from pipeline.adapters.kafka.parts import KafkaPartsReader
 from pipeline.adapters.kafka.readers import KafkaReader
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.connection import connect
@@ -30,8 +31,9 @@ from pipeline.app.configuration import (
     until,
 )
 from pipeline.core.advancing import COMPILED
+from pipeline.core.card_findings import BAD_MOVED_ROW
 from pipeline.core.scoring import REFUSALS
-from pipeline.core.topics import CONTROL, POLICY_KEY, TRANSACTIONS, Outgoing
+from pipeline.core.topics import CONTROL, MOVED_ROWS, POLICY_KEY, TRANSACTIONS, Outgoing
 from pipeline.ports import StoreDown
 from pipeline.roles.scorer.knowledge import Knowledge
 from pipeline.roles.scorer.metrics import ScorerMetrics
@@ -53,7 +55,7 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     settings = ScorerSettings()
     registry = new_registry()
     metrics = ScorerMetrics(registry)
-    metrics.know_reasons(sorted(REFUSALS))
+    metrics.know_reasons(sorted(REFUSALS | {BAD_MOVED_ROW}))
     policy_file = WatchedFile(settings.config_dir / settings.scorer_policy)
     parse = policy_parser(settings)
     lists = ListFolder(settings)
@@ -69,6 +71,11 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     if not await done_before(stop, kafka.start()):
         return
     partitions = await kafka.partitions(TRANSACTIONS)
+    if (others := await kafka.partitions(MOVED_ROWS)) != partitions:
+        raise WrongInstallation(
+            f"topic {MOVED_ROWS.name} has {others} partitions and {TRANSACTIONS.name} {partitions}: rows could not follow "
+            f"their cards. Delete {MOVED_ROWS.name} and run `cardwatch topics create --partitions {partitions}`"
+        )
     redis = connect(settings.redis_url)
     store = RedisProfiles(redis, settings.topic_prefix)
     if not await done_before(stop, check_layout(store, partitions)):
@@ -95,6 +102,7 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
         loaded=collapse,
     )
     kafka_worker = Worker(settings, TRANSACTIONS, "scorer", scorer)
+    scorer.following.lag = lambda: kafka_worker.lag
 
     def refresh() -> None:
         metrics.know_rules(rule.name for rule in knowledge.current.policy.rules)
@@ -103,6 +111,7 @@ async def run_scorer(stop: asyncio.Event, worker: int = 0) -> None:
     ops = OpsServer(registry, kafka_worker.ready, settings.metrics_host, ops_port(settings, "scorer", worker), refresh)
     await ops.start()
     await kafka_worker.start()
+    followers.append(asyncio.create_task(scorer.follow(lambda: KafkaPartsReader(settings), stop)))
     spare_the_collector()
     log.info(
         "scoring", compiled=COMPILED, policy=knowledge.current.policy.version, model=knowledge.current.model.version

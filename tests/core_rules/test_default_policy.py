@@ -59,6 +59,8 @@ EXAMPLES = {
     "magstripe_after_chip": {"entry_mode": "magstripe", "abroad": 1, "new_country": 1, "entry_mode_rare": 0.97},
     "first_cash_abroad": {"is_cash": 1, "abroad": 1, "new_country": 1, "amount": 3e5, "cash_count_24h": 1.9},
     "new_country_spree": {"abroad": 1, "new_country": 1, "new_merchant": 1, "amount_ratio": 7, "count_1h": 3},
+    "stolen_card_used": {"reported_stolen": 1},
+    "lost_card_used": {"reported_lost": 1},
     "card_testing": {"card_checks_1h": 2.8, "entry_mode": "ecommerce", "amount": 0},
     "small_attempts": {"count_10m": 5, "declines_1h": 2, "sum_10m": 4000, "entry_mode": "ecommerce"},
     "large_after_checks": {"card_checks_1h": 0.7, "declines_1h": 0.8, "new_merchant": 1, "amount_ratio": 8,

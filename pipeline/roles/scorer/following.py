@@ -27,6 +27,8 @@ from pipeline.roles.scorer.metrics import ScorerMetrics
 from pipeline.roles.scorer.owned import OwnedPartition
 
 READ_S = 0.5
+LOOK_S = 0.05
+"""How soon to look again at records that wait for transactions to be read, or for a save."""
 RETRY_S = 2.0
 HANDLED_TOGETHER = 500
 """Records of one topic and partition that one save brings: their rows are all in one message to the store."""
@@ -82,7 +84,7 @@ class Following:
             (topic, number): partition.beside.inboxes[topic] for number, partition in asked.items() for topic in TOPICS
         }
         reader.read({place: box.next for place, box in inboxes.items() if len(box.waiting) < MAX_WAITING})
-        found = await reader.poll(READ_S)
+        found = await reader.poll(LOOK_S if any(box.waiting for box in inboxes.values()) else READ_S)
         lag, mine = self.lag(), owned()
         for (topic, number), records in found.items():
             if number in asked and mine.get(number) is asked[number]:
