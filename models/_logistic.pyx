@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The loops of `models.logistic` and `models.binning`, compiled: same numbers, in the same order, to the bit."""
 
-from libc.math cimport exp, sqrt
+from libc.math cimport INFINITY, exp, sqrt
 from libc.stdint cimport int32_t, uint8_t
 
 import numpy as np
@@ -151,7 +151,7 @@ def shares_of_log_odds(model, const uint8_t[:, ::1] slots, const double[:, ::1] 
     return told
 
 
-def learn(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares, const double[::1] labels, const double[::1] weights):
+def learn(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares, const double[::1] labels, const double[::1] weights, double until=INFINITY):
     cdef _Reading reading = reading_of(model)
     cdef Py_ssize_t row, n = slots.shape[0]
     cdef double side, margin, slope
@@ -169,7 +169,10 @@ def learn(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares, const
             else:
                 slope = -side / (exp(margin) + 1.0)
             reading.learn_one(&slots[row, 0], &shares[row, 0], slope * weights[row])
-    return out
+            if before[row] > until:
+                n = row + 1
+                break
+    return out[:n]
 
 
 def encode(const int32_t[::1] source, const int32_t[::1] starts, const double[::1] knots, const uint8_t[::1] category, const double[:, ::1] matrix):

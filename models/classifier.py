@@ -4,6 +4,8 @@ Rows are told twice: when they are scored (`Classifier.observe`, for the bins, l
 features of that moment when a label becomes known (`learn`). The bins settle at the first label; from then on the model
 is two arrays of numbers that learning moves.
 
+Rows that looked like fraud are learned more than once (`models.replay`).
+
 Beside the whole model stands a small one that sees only what the card did, none of what labels say of others
 (`explained`): how far a fraud gives itself away.
 """
@@ -17,8 +19,9 @@ from numpy.typing import NDArray
 from models.before import Before
 from models.binning import MAX_KNOTS, Bins, Column, Sample, usual_of
 from models.calibration_online import Calibration, probability
-from models.logistic import Logistic, Terms, learn, log_odds, shares_of_log_odds
+from models.logistic import Logistic, Slots, Terms, learn, log_odds, shares_of_log_odds
 from models.logistic_constants import INTERCEPT
+from models.replay import SUSPICIOUS, Replay
 
 Floats = NDArray[np.float64]
 State = dict[str, NDArray[np.generic]]
@@ -46,6 +49,7 @@ class Classifier:
         self._bins: Bins | None = None
         self._whole: Logistic
         self._habits: Logistic
+        self._replay: Replay
 
     @property
     def settled(self) -> bool:
@@ -95,12 +99,37 @@ class Classifier:
         assert self._bins is not None
         encoded = self._bins.encode(matrix)
         explained = probability(learn(self._habits, *encoded, labels, weights))
-        before = learn(self._whole, *encoded, labels, weights)
+        before = self._learn_whole(matrix, encoded, labels, weights)
         said = self.calibration.learn(before, labels, weights)
         counted = np.sign(weights)
         self.learned = max(self.learned + int(counted.sum()), 0)
         self.frauds = max(self.frauds + int((labels * counted).sum()), 0)
         return Before(said, explained)
+
+    def _learn_whole(self, matrix: Floats, encoded: tuple[Slots, Floats], labels: Floats, weights: Floats) -> Floats:
+        """Row after row, each suspicious one followed by kept ones that are due. Returns the log-odds before, float64[n]."""
+        slots, shares = encoded
+        before = np.empty(len(matrix))
+        ends = [*np.flatnonzero(np.diff(weights < 0.0)) + 1, len(matrix)]  # where rows taken back begin or end
+        at = 0
+        for end in ends:
+            while at < end:
+                part = slice(at, at + 1 if weights[at] < 0.0 else end)
+                z = learn(self._whole, slots[part], shares[part], labels[part], weights[part], SUSPICIOUS)
+                before[at : at + len(z)] = z
+                at += len(z)
+                self._after(matrix[at - 1], float(z[-1]), float(labels[at - 1]), float(weights[at - 1]))
+        return before
+
+    def _after(self, row: Floats, z: float, label: float, weight: float) -> None:
+        """``row`` was learned, of log-odds ``z`` before, or taken back."""
+        if weight < 0.0:
+            self._replay.drop(row, label)
+        elif z > SUSPICIOUS and weight > 0.0:
+            assert self._bins is not None
+            rows, labels, weights = self._replay.due()
+            learn(self._whole, *self._bins.encode(rows), labels, weights)
+            self._replay.keep(row, label, weight)
 
     def unlearn(self, matrix: Floats, labels: Floats, weights: Floats | None = None) -> None:
         """Take back labels that were wrong: one step against the gradient they would have now, River's ``learn_one``
@@ -153,6 +182,7 @@ class Classifier:
             "squares": self._whole.squares.copy(),
             "habit_weights": self._habits.weights.copy(),
             "habit_squares": self._habits.squares.copy(),
+            **self._replay.dump(),
         }
 
     @classmethod
@@ -198,6 +228,7 @@ class Classifier:
                 array[:] = found
             if (model.squares < 0.0).any():
                 raise ValueError("a sum of squares below 0")
+        self._replay = Replay.load(len(self.columns), self._weights, state)
 
     def _settle(self) -> bool:
         if self.sample.seen < ROWS_TO_SETTLE:
@@ -213,7 +244,12 @@ class Classifier:
         habits = [number for number, column in enumerate(self.columns) if not column.label_derived]
         self._whole = Logistic.new(Terms.of(sizes, range(width), range(width, len(sizes))))
         self._habits = Logistic.new(Terms.of(sizes, habits, ()))
+        self._replay = Replay(width, self._weights)
         self._bins = bins
+
+    @property
+    def _weights(self) -> int:
+        return self._whole.terms.count + self._habits.terms.count
 
     def _checked(self, matrix: Floats) -> Floats:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.columns):

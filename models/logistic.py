@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,9 +150,12 @@ def shares_in_python(model: Logistic, slots: Slots, shares: Floats) -> Floats:
     return out
 
 
-def learn_in_python(model: Logistic, slots: Slots, shares: Floats, labels: Floats, weights: Floats) -> Floats:
-    """Learn row after row: ``labels`` float64[n] 0 or 1, ``weights`` float64[n], negative to take a label back. Returns
-    the log-odds of each row as they were just before it was learned."""
+def learn_in_python(
+    model: Logistic, slots: Slots, shares: Floats, labels: Floats, weights: Floats, until: float = math.inf
+) -> Floats:
+    """Learn row after row: ``labels`` float64[n] 0 or 1, ``weights`` float64[n], negative to take a label back. The first
+    row of log-odds above ``until`` is the last that is learned. Returns the log-odds of each row learned, float64[k ≤ n],
+    as they were just before."""
     w, squares = model.weights, model.squares
     before = np.empty(len(slots))
     for row in range(len(slots)):
@@ -166,6 +169,8 @@ def learn_in_python(model: Logistic, slots: Slots, shares: Floats, labels: Float
             gradient = x * slope
             squares[weight] += gradient * gradient
             w[weight] -= RATE / math.sqrt(squares[weight] + EPSILON) * gradient
+        if z > until:
+            return before[: row + 1]
     return before
 
 
@@ -181,7 +186,14 @@ def _slope(z: float, label: float) -> float:
 
 
 LogOdds = Callable[[Logistic, Slots, Floats], Floats]
-Learn = Callable[[Logistic, Slots, Floats, Floats, Floats], Floats]
+
+
+class Learn(Protocol):
+    def __call__(
+        self, model: Logistic, slots: Slots, shares: Floats, labels: Floats, weights: Floats, until: float = math.inf
+    ) -> Floats: ...
+
+
 log_odds: LogOdds
 shares_of_log_odds: LogOdds
 learn: Learn
