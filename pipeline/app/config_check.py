@@ -19,6 +19,7 @@ from pipeline.app.configuration import (
     LANGUAGES,
     LISTS,
     MODELS,
+    TAGS,
     ListFolder,
     WrongInstallation,
     load_money,
@@ -30,6 +31,7 @@ from pipeline.core.columns import SCHEMA
 from pipeline.core.contact_hours import Almanac
 from pipeline.core.counters import explain
 from pipeline.core.crm_mapping import parse_mapping
+from pipeline.core.customer_tags import parse_tags
 from pipeline.core.lists import parse_list
 from pipeline.core.messages import TemplateError
 from pipeline.core.toml_text import FileError
@@ -140,6 +142,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
     yield MODELS, lambda: read_models(settings)
     yield "rates.toml", lambda: load_money(settings)
+    yield TAGS, lambda: parse_tags(*read(settings, TAGS))
     yield "crm.toml", lambda: parse_mapping(*read(settings, CrmSettings().crm_mapping))
     for path in sorted(root.glob("contact/*.toml")):
         yield f"contact/{path.name}", partial(read_profile, root, path.stem, almanac)

@@ -2,10 +2,12 @@
 
 import asyncio
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from models.calibrate import parse_prior
 from models.scorer import Model
 from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.files import WatchedFile
 from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.readers import KafkaReader
@@ -13,6 +15,7 @@ from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.lease import RedisLease
 from pipeline.app.configuration import (
     FEATURE_SPACE,
+    TAGS,
     done_before,
     new_registry,
     ops_port,
@@ -20,9 +23,11 @@ from pipeline.app.configuration import (
     read,
     read_models,
 )
-from pipeline.core.topics import CONTROL, LABELS, SCORED
+from pipeline.core.topics import CONTROL, CUSTOMER_STATE, LABELS, SCORED
 from pipeline.ports_archive import Past
 from pipeline.roles.learner.columns import COLUMNS
+from pipeline.roles.learner.customer_metrics import CustomerMetrics
+from pipeline.roles.learner.customers import Customers
 from pipeline.roles.learner.kinds import maker
 from pipeline.roles.learner.labelled import Contender
 from pipeline.roles.learner.metrics import LearnerMetrics
@@ -59,9 +64,14 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
         policy_thresholds(settings),
         lambda snapshot: Model.trained(snapshot, curve),
     )
+    customers = Customers(
+        lambda: KafkaReader(settings, CUSTOMER_STATE), world.open_scored, kafka, world.clock,
+        WatchedFile(settings.config_dir / TAGS), ZoneInfo(settings.bank_time_zone), CustomerMetrics(registry),
+        settings.customer_pace,
+    )  # fmt: skip
     learner = Learner(
         world, FEATURE_SPACE, plan, settings.signing_key, metrics, settings.pace,
-        lambda: Releasing(release, settings.signing_key, metrics),
+        lambda: Releasing(release, settings.signing_key, metrics), customers,
     )  # fmt: skip
     ops = OpsServer(registry, lambda: True, settings.metrics_host, ops_port(settings, "learner", worker))
     await ops.start()

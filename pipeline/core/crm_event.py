@@ -29,7 +29,7 @@ _states = msgspec.json.Decoder(CustomerState)
 
 
 class CustomerTags(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What is told of ``customer-state``: everything but the risk."""
+    """What is told of ``customer-state``: everything but the risk, and of the activity its level."""
 
     customer: str
     tags: list[str] = []
@@ -101,7 +101,7 @@ def read_state(record: Record) -> CrmEvent:
     told = CustomerTags(
         customer=state.customer,
         tags=[mask(tag) for tag in state.tags],
-        activity=None if state.activity is None else mask(state.activity),
+        activity=None if state.activity is None else state.activity.level,
         as_of=state.as_of,
     )
     name = f"{state.customer}:tags:{_digest(record.value)}"

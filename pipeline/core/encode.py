@@ -23,6 +23,7 @@ from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.models_file import MAX_CHALLENGERS
 from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Part, Row, ScoredPoll, Table, Versions
+from pipeline.core.profile import APPROVED
 from pipeline.core.shadow import ShadowTold
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
 from pipeline.core.transaction import Event, Transaction
@@ -38,8 +39,8 @@ KNOWN_AFTER = 10
 """Transactions after which a card's habits count as known; before, its decisions say ``warming_up``."""
 TOLD_DECIMALS = 6
 """A decision tells its features so exactly; `scored` has them whole."""
-_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(CATALOGUE) + 8 + SLOTS + MAX_CHALLENGERS) + 160)
-"""Rows of a `scored` record: its columns, and at most 160 bytes of id and token a row."""
+_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(CATALOGUE) + 8 + SLOTS + MAX_CHALLENGERS) + 300)
+"""Rows of a `scored` record: its columns, and at most 300 bytes of id, token and customer a row."""
 _SEEN = next(index for index, feature in enumerate(CATALOGUE) if feature.name == "transactions_seen")
 _NAMES = tuple(feature.name for feature in CATALOGUE)
 _OUTCOME = {int(outcome): (outcome.name, outcome.name.encode()) for outcome in Outcome}
@@ -202,6 +203,10 @@ class _Writer:
             percentile=table.percentile.take(chosen).astype("<f8", copy=False).tobytes(),
             score=table.score.take(chosen).astype("<f8", copy=False).tobytes(),
         )
+        customers = [transaction.customer or "" for transaction in transactions]
+        if any(customers):
+            record.customer_ids = customers
+            record.declined = bytes([transaction.response_code not in APPROVED for transaction in transactions])
         counters = self._versions.policy.counters
         if counters.names:
             record.counter_layout, record.counters = counters.layout, counters.names

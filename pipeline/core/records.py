@@ -134,14 +134,45 @@ class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     prefers: str | None = None
 
 
+class CustomerRisk(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """``score``: the highest probability of fraud lately or what labelled frauds make of it, 0–1; ``highest_24h`` and
+    ``highest_7d`` fade over 24 hours and 7 days; frauds labelled within 90 days, ``frauds_open`` as the customer says,
+    ``frauds_confirmed`` by analyst, network or chargeback."""
+
+    band: Literal["low", "elevated", "high"]
+    score: float
+    highest_24h: float = 0.0
+    highest_7d: float = 0.0
+    frauds_open: int = 0
+    frauds_confirmed: int = 0
+
+
+class CustomerActivity(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Sums that fade over 30 days: ``payments_30d``, ``amount_30d`` (minor units of the billing currency),
+    ``declined_30d``, ``new_merchants_30d``; shares of the payments, 0–1; ``cards_30d`` cards used within 30 days;
+    ``days_known`` since the first payment seen. ``level`` sums up how much the customer pays."""
+
+    level: Literal["dormant", "occasional", "regular", "frequent"]
+    payments_30d: float = 0.0
+    amount_30d: int = 0
+    abroad_share: float = 0.0
+    online_share: float = 0.0
+    cash_share: float = 0.0
+    night_share: float = 0.0
+    declined_30d: float = 0.0
+    new_merchants_30d: float = 0.0
+    cards_30d: int = 0
+    days_known: int = 0
+
+
 class CustomerState(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Record of ``customer-state`` (key customer, compacted): how a customer stands ``as_of`` a moment. ``tags``: the
-    bank's own words for kinds of customers."""
+    """Record of ``customer-state`` (key customer, compacted): how a customer stands ``as_of`` the newest payment.
+    ``tags``: the bank's own words for kinds of customers."""
 
     customer: str
     as_of: str
-    risk: float | None = None
-    activity: str | None = None
+    risk: CustomerRisk | None = None
+    activity: CustomerActivity | None = None
     tags: list[str] = []
 
 

@@ -27,6 +27,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     layout of their own: a changed counter changes nothing for what was learned under ``layout``.
 
     ``shadow`` float64[n × S] row-major are the scores of the challengers, whose versions are ``shadows``, NaN: not asked.
+    ``customer_ids`` are the customers as they were given, "" where none was; ``declined`` uint8[n], 1 where the switch had
+    declined it.
     """
 
     partition: int
@@ -49,6 +51,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     counted: bytes = b""
     shadows: Sequence[str] = ()
     shadow: bytes = b""
+    customer_ids: Sequence[str] = ()
+    declined: bytes = b""
 
     def check(self) -> None:
         """Raises ValueError when the columns are not all of one length."""

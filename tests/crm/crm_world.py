@@ -52,7 +52,13 @@ def step(what: str = "answered", offset: int = 0, partition: int = 0, **more: An
 
 def state(customer: str = "cu1", tags: Sequence[str] = ("dormant",), **more: Any) -> Read:
     """One record of customer-state."""
-    value = {"customer": customer, "tags": list(tags), "as_of": "2026-11-23T00:00:00Z", "risk": 0.7, **more}
+    value = {
+        "customer": customer,
+        "tags": list(tags),
+        "as_of": "2026-11-23T00:00:00Z",
+        "risk": {"band": "high", "score": 0.7},
+        **more,
+    }
     return Read(msgspec.json.encode(value), customer.encode())
 
 

@@ -61,7 +61,7 @@ def test_a_record_that_is_no_step_is_refused(value: bytes | None) -> None:
 
 
 def test_of_a_customer_s_state_the_tags_are_told_and_the_risk_is_not() -> None:
-    event = read_state(state(tags=["dormant", "travelling"], activity="dormant"))
+    event = read_state(state(tags=["dormant", "travelling"], activity={"level": "dormant", "payments_30d": 0.2}))
     assert event.data == CustomerTags(
         customer="cu1", tags=["dormant", "travelling"], activity="dormant", as_of="2026-11-23T00:00:00Z"
     )

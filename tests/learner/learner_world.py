@@ -64,14 +64,21 @@ class MemoryLog:
             raise self.failures.pop(0)
         for partition, batch in batches.items():
             for out in batch:
-                self.put(topic, out.value, partition, out.key)
+                self.put(topic, out.value, partition, out.key, out.headers)
 
     async def send(self, topic: Topic, records: Iterable[Outgoing]) -> None:
         await self.append(topic, {0: list(records)})
 
-    def put(self, topic: Topic, value: bytes | None, partition: int = 0, key: bytes | None = None) -> None:
+    def put(
+        self,
+        topic: Topic,
+        value: bytes | None,
+        partition: int = 0,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
         entries = self.of(topic, partition)
-        entries.append(Entry(partition, len(entries), int(self.clock.time * 1_000), key, value))
+        entries.append(Entry(partition, len(entries), int(self.clock.time * 1_000), key, value, headers))
 
     def snapshots(self) -> list[Snapshot]:
         return [open_sealed(entry.value or b"", KEY) for entry in self.of(CONTROL)]

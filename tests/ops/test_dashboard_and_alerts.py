@@ -18,6 +18,7 @@ from pipeline.desk.projection import Projection
 from pipeline.roles.archive.metrics import ArchiveMetrics
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.crm.metrics import CrmMetrics
+from pipeline.roles.learner.customer_metrics import CustomerMetrics
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.scorer.metrics import ScorerMetrics
 
@@ -51,7 +52,15 @@ def desk_metrics(registry: CollectorRegistry) -> None:
 def registered() -> dict[str, str]:
     """Metric name → kind, as the roles register them."""
     kinds: dict[str, str] = {}
-    for metrics in (ScorerMetrics, LearnerMetrics, ContactMetrics, CrmMetrics, ArchiveMetrics, desk_metrics):
+    for metrics in (
+        ScorerMetrics,
+        LearnerMetrics,
+        CustomerMetrics,
+        ContactMetrics,
+        CrmMetrics,
+        ArchiveMetrics,
+        desk_metrics,
+    ):
         registry = CollectorRegistry()
         metrics(registry)
         for family in registry.collect():

@@ -33,10 +33,11 @@ def in_order(poll: Poll) -> Iterable[Record]:
 
 
 class LabelsRead:
-    """``labels``, held back until their time has come."""
+    """``labels``, held back until their time has come; then ``also`` hears of them, too."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, also: Callable[[Record], None] | None = None) -> None:
         self._reader = reader
+        self._also = also
         self._held: deque[Record] = deque()
 
     async def hear(self, course: Course, up_to_ms: int) -> None:
@@ -48,6 +49,8 @@ class LabelsRead:
             due: list[Record] = []
             while self._held and self._held[0].timestamp <= up_to_ms and len(due) < LABELS_TOGETHER:
                 due.append(self._held.popleft())
+                if self._also is not None:
+                    self._also(due[-1])
             course.label_records(due)
 
 

@@ -9,7 +9,7 @@ start. Scorers go on with the snapshot they have.
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from pipeline.ports_archive import Past
 from pipeline.roles.learner.casting import Cast, cast
 from pipeline.roles.learner.control import ControlState, Found
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
+from pipeline.roles.learner.customers import Customers
 from pipeline.roles.learner.inputs import EVERYTHING_MS, LabelsRead, Stretch, in_order, read_again, up_to
 from pipeline.roles.learner.late import Fetching
 from pipeline.roles.learner.metrics import LearnerMetrics
@@ -96,6 +97,7 @@ class Learner:
         metrics: LearnerMetrics,
         pace: Pace | None = None,
         releasing: Callable[[], Releasing] | None = None,
+        customers: Customers | None = None,
     ) -> None:
         self._new_releasing = releasing
         self._releasing: Releasing | None = None
@@ -106,6 +108,7 @@ class Learner:
         self._key = key
         self._metrics = metrics
         self._pace = pace or Pace()
+        self._customers = customers
         self._retry_s = self._pace.first_retry_s
         self._read_all = False
         self._renewed_at = 0.0
@@ -163,6 +166,8 @@ class Learner:
         finally:
             self._published = None
             self._metrics.standby()
+            if self._customers is not None:
+                self._customers.standby()
             await self._release(lease_epoch)
 
     async def newest(self) -> Found:
@@ -209,7 +214,10 @@ class Learner:
         course = Course(parts.plan, self._space, len(partitions), self._metrics, resumed, *told)
         if resumed is not None and known is not None:
             await self._recall(course, resumed, known, lease_epoch, stop)
-        heard = LabelsRead(labels)
+        heard = LabelsRead(labels, None if self._customers is None else self._customers.label_record)
+        if self._customers is not None:
+            go_on = self._going_on(lease_epoch, stop)
+            await self._customers.begin(course.reading, go_on, self._pace.poll_s, self._pace.control_silence_s)
         while not stop.is_set():
             poll = await reader.poll(self._pace.poll_s)
             if poll:
@@ -225,12 +233,7 @@ class Learner:
         self, course: Course, resumed: Snapshot, known: Labelled, lease_epoch: int, stop: asyncio.Event
     ) -> None:
         """Read once more what waited for labels when the snapshot was made, and the labels that still matter."""
-
-        async def go_on() -> bool:
-            await self._keep_lease(lease_epoch)
-            await asyncio.sleep(0)
-            return not stop.is_set()
-
+        go_on = self._going_on(lease_epoch, stop)
         rows_end = {number: offset + 1 for number, offset in resumed.reading.items()}  # a record may be half learned
         for open_reader, stretch, take in (
             (self._world.open_scored, Stretch(SCORED, known.waiting_from, rows_end), course.recall),
@@ -245,6 +248,16 @@ class Learner:
                 await reader.stop()
         course.recalled()
 
+    def _going_on(self, lease_epoch: int, stop: asyncio.Event) -> Callable[[], Awaitable[bool]]:
+        """To be asked between the records of a long reading: False when it is to end."""
+
+        async def go_on() -> bool:
+            await self._keep_lease(lease_epoch)
+            await asyncio.sleep(0)
+            return not stop.is_set()
+
+        return go_on
+
     async def _learn_poll(
         self, course: Course, heard: LabelsRead, poll: Poll, lease_epoch: int, epoch: int, stop: asyncio.Event
     ) -> None:
@@ -252,6 +265,8 @@ class Learner:
         for record in in_order(poll):
             if (now := self._world.clock.now()) - self._heard_at >= self._pace.labels_s:
                 await self._hear(course, heard, up_to(record.timestamp, now * 1_000), lease_epoch, epoch)
+            if self._customers is not None:
+                self._customers.take(record)
             for _ in course.learn(record):
                 if self._snapshot_due():
                     await self._publish(course, course.snapshot(epoch), lease_epoch)
@@ -269,6 +284,9 @@ class Learner:
             changed += self._told(course, epoch)
         if changed:
             await self._append(changed, lease_epoch)
+        if self._customers is not None and self._customers.due():
+            await self._renew(lease_epoch)
+            await self._customers.tell()
 
     async def _hear_orders(self, orders: Reader, plan: Plan) -> None:
         """Raises ChampionChanged."""
@@ -301,6 +319,9 @@ class Learner:
     async def _publish(self, course: Course, snapshot: Snapshot, lease_epoch: int) -> None:
         """With what changed in the table: whoever goes on from the snapshot takes that for told."""
         now = self._world.clock.now()
+        if self._customers is not None:
+            await self._renew(lease_epoch)
+            await self._customers.tell_labelled()
         sealed = seal(snapshot, self._key)
         rivals = {made.model: made for made in course.challengers(snapshot)}
         self._metrics.contest(course.contest())

@@ -14,6 +14,7 @@ from models.surprise import SurprisePlan
 from models.trees_detector import MAX_HEIGHT, MAX_TREES, MAX_WINDOW, TreesPlan, fits
 from pipeline.core.features import MODEL_FEATURES, NUMBER_OF, SURPRISE_FEATURES, UNIT
 from pipeline.roles.learner.course import Plan
+from pipeline.roles.learner.customers import CustomerPace
 from pipeline.roles.learner.labelled import LabelPlan
 from pipeline.roles.learner.role import Pace
 from pipeline.settings import PREFIX, Settings
@@ -46,6 +47,10 @@ class LearnerSettings(Settings):
     """The archive's directory: transactions that wait no more are looked up there when their label comes."""
     learner_unlabelled_weight: float = Field(default=1.0, gt=0, le=1)
 
+    learner_customer_seconds: float = Field(default=3_600.0, gt=0, le=DAY_S)
+    learner_customer_days: float = Field(default=180.0, ge=90)
+    """Without a payment for so long a customer is let go of; what fades is next to nothing by then."""
+
     def labels(
         self, classifier: Callable[[], LabelledModel], columns: int, prior: Callable[[Floats], Floats]
     ) -> LabelPlan:
@@ -75,6 +80,10 @@ class LearnerSettings(Settings):
     @property
     def pace(self) -> Pace:
         return Pace(snapshot_s=self.learner_snapshot_seconds)
+
+    @property
+    def customer_pace(self) -> CustomerPace:
+        return CustomerPace(self.learner_customer_seconds, self.learner_customer_days * DAY_S)
 
     @property
     def signing_key(self) -> bytes:
