@@ -32,6 +32,11 @@ class Detector(Protocol):
     def width(self) -> int:
         """M, the number of columns it looks at."""
 
+    @property
+    def steady(self) -> bool:
+        """Whether it says of a row what it said a window ago, but for a little: then recent rows are not scored again for
+        each percentile grid."""
+
     def see(self, matrix: Floats) -> Floats:
         """What it looks at of ``matrix``, float64[n, M]. Raises IndexError when that is too narrow."""
 

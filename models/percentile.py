@@ -4,6 +4,7 @@ The learner freezes a grid of quantiles of recent raw scores in each snapshot; a
 comparisons, additions, one product and one quotient per row: the result is the same in a batch of any size.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +73,9 @@ class RecentRows:
 
     def __init__(self, capacity: int, columns: int) -> None:
         self._ring = np.empty((capacity, columns))
+        self._scores = np.empty(capacity)
         self._added = 0
+        self._scored = 0
 
     def __len__(self) -> int:
         return min(self._added, len(self._ring))
@@ -85,6 +88,11 @@ class RecentRows:
         self._ring[places] = kept
         self._added += len(rows)
 
-    def rows(self) -> Floats:
-        """What is kept, float64[len, columns], in no promised order."""
-        return self._ring[: len(self)]
+    def scores(self, score: Callable[[Floats], Floats], steady: bool) -> Floats:
+        """What ``score`` says of the rows kept, float64[len], in no promised order. ``steady``: what it said of a row when
+        asked before is as good, and it is asked only about the others."""
+        fresh = min(self._added - self._scored, len(self)) if steady else len(self)
+        places = (self._added - fresh + np.arange(fresh)) % len(self._ring)
+        self._scores[places] = score(self._ring[places])
+        self._scored = self._added
+        return self._scores[: len(self)]

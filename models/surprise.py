@@ -5,14 +5,15 @@ Fisher's way to combine tail probabilities (Fisher, "Statistical Methods for Res
 2. Only large values surprise, a missing one does not,
 and no column beyond `CAP`.
 
-Each column is a sorted list and a table of surprises by place in it: a row is scored by one search and one look-up
-a column, and nothing depends on the rows beside it.
+All columns are one sorted list of whole numbers, each column's values in a range of its own, and one table of surprises by
+place in it: a poll is scored by one search and one look-up. Surprises are multiples of 2^-40, so that sums of them are
+exact, in whatever order they are added: nothing depends on the rows beside a row, and a score is recomputable to the bit.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +30,9 @@ MAX_WINDOW: Final = 1_000_000
 MAX_COLUMNS: Final = 24
 """The sample of so many columns still leaves room for a classifier in a snapshot."""
 
-LOGS: Final = np.array([math.log(k + 0.5) for k in range(CAPACITY + 1)]).round(12)
-"""ln(k + ½). Rounded, as logarithms differ in the last bit between processors, and a score must be recomputable to the
-bit."""
+_UNIT: Final = 2.0**40
+LOGS: Final = np.array([round(math.log(k + 0.5) * _UNIT) / _UNIT for k in range(CAPACITY + 1)])
+"""ln(k + ½) in whole parts of 2^-40: coarser than the last bit, in which logarithms differ between processors."""
 CAP: Final = 6.0
 """No column surprises more than about one row in 400 does (ln 400): further out a sample says little, and one column would
 drown the others."""
@@ -49,7 +50,9 @@ class Surprise:
     stride: int
     horizon_s: float
     window: int
-    _sorted: tuple[tuple[NDArray[np.float32], Floats], ...] = field(init=False, repr=False)
+    _keys: NDArray[np.int64] = field(init=False, repr=False)
+    _surprises: Floats = field(init=False, repr=False)
+    _lanes: NDArray[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         columns = self.columns
@@ -58,11 +61,19 @@ class Surprise:
         systematic_sample.check(self.rows, self.times, self.stride, self.horizon_s)
         if self.rows.shape[1] != len(columns) or not 1 <= self.window <= MAX_WINDOW:
             raise ValueError("surprise: a sample of other columns, or a window out of range")
-        object.__setattr__(self, "_sorted", tuple(_table(column) for column in self.rows.T))
+        keys, surprises = zip(*(_table(column) for column in self.rows.T), strict=True)
+        lanes = np.arange(len(columns))[:, None]
+        object.__setattr__(self, "_keys", np.concatenate([each + lane * _LANE for lane, each in enumerate(keys)]))
+        object.__setattr__(self, "_surprises", np.concatenate(surprises))
+        object.__setattr__(self, "_lanes", lanes)
 
     @property
     def kind(self) -> str:
         return KIND
+
+    @property
+    def steady(self) -> bool:
+        return True
 
     @property
     def width(self) -> int:
@@ -72,10 +83,8 @@ class Surprise:
         return matrix.take(self.columns, axis=1)
 
     def score(self, x: Floats) -> Floats:
-        falling = np.negative(x.T, dtype=np.float32, casting="same_kind", order="C")
-        total = np.zeros(len(x))
-        for (values, surprises), column in zip(self._sorted, falling, strict=True):
-            total += surprises.take(values.searchsorted(column, side="right"))
+        places = self._keys.searchsorted(_ordered(x.T) + self._lanes * _LANE)
+        total: Floats = self._surprises.take(places + self._lanes).sum(axis=0)
         return total
 
     def dump(self) -> Arrays:
@@ -101,14 +110,26 @@ class Surprise:
         )
 
 
-def _table(column: NDArray[np.float32]) -> tuple[NDArray[np.float32], Floats]:
-    """The k known values of ``column``, negated and rising, then a missing one; and the surprise of a row that so
-    many of them reach, float64[k + 2]: of none of them it is greatest, of all 0, of a missing value (which is beyond the
-    missing one) 0 too."""
+_LANE: Final = 2**33
+"""Between the numbers of two columns: more than all of `_ordered`."""
+_MISSING: Final = 0x7F80_0001
+"""Right above infinity in `_ordered`, and below what is not a number."""
+
+
+def _ordered(values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    """Whole numbers in the order of ``values`` as numbers of four bytes: those bytes, with the negative ones turned round.
+    −0 is 0."""
+    single = np.ascontiguousarray(values, dtype=np.float32) + np.float32(0.0)
+    held: NDArray[np.int32] = single.view(np.int32)
+    return (held ^ ((held >> 31) & 0x7FFF_FFFF)).astype(np.int64)
+
+
+def _table(column: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
+    """The k known values of ``column`` in order and then `_MISSING`, int64[k + 1]; and the surprise of a row that lies above
+    so many of these, float64[k + 2]: above none of the values it is 0, above all greatest, beyond them 0 again."""
     known = column[~np.isnan(column)]
-    values = np.append(np.sort(-known), np.float32(np.nan))
-    surprise = np.minimum(LOGS[len(known)] - LOGS[: len(known) + 1], CAP)
-    return values, np.append(surprise, 0.0)
+    surprise = np.minimum(LOGS[len(known)] - LOGS[len(known) :: -1], CAP)
+    return np.append(np.sort(_ordered(known)), _MISSING), np.append(surprise, 0.0)
 
 
 class SurprisePlan(NamedTuple):

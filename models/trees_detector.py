@@ -48,6 +48,10 @@ class TreesDetector:
         return self.shape.window
 
     @property
+    def steady(self) -> bool:
+        return False
+
+    @property
     def width(self) -> int:
         return len(self.seen.columns)
 

@@ -62,4 +62,14 @@ def test_recent_rows_are_the_last_ones_added(batches: list[int]) -> None:
         new = np.arange(len(everything), len(everything) + size, dtype=np.float64)
         recent.add(new[:, None])
         everything += new.tolist()
-    assert sorted(recent.rows()[:, 0].tolist()) == everything[-25:]
+        asked: list[float] = []
+
+        def score(rows: np.ndarray) -> np.ndarray:
+            asked.extend(rows[:, 0].tolist())  # noqa: B023  # called before the loop goes on
+            return rows[:, 0] * 2
+
+        kept = [2 * value for value in everything[-25:]]
+        assert sorted(recent.scores(score, steady=True).tolist()) == kept
+        assert sorted(asked) == everything[len(everything) - min(size, 25) :], "only those that came since"
+        assert sorted(recent.scores(score, steady=False).tolist()) == kept
+        assert len(asked) == min(size, 25) + len(kept), "all of them again"

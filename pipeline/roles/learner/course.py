@@ -116,7 +116,7 @@ class Course:
         if resumed and rows < min(resumed.grid_rows, self._plan.grid_rows):
             percentile, rows = resumed.percentile, resumed.grid_rows
         else:
-            percentile = Percentile.from_scores(detector.score(self._recent.rows()))
+            percentile = Percentile.from_scores(self._recent.scores(detector.score, detector.steady))
         return Snapshot(
             layout=self._space.layout,
             names=self._plan.detector.names,
