@@ -3,10 +3,16 @@
 
 from libc.math cimport INFINITY, exp, sqrt
 from libc.stdint cimport int32_t, uint8_t
+from libc.string cimport memset
+
+from itertools import combinations
 
 import numpy as np
 
 from models.logistic_constants import CROSS_SCALE as _CROSS_SCALE, EPSILON as _EPSILON, INTERCEPT as _INTERCEPT, RATE as _RATE
+
+cdef enum:
+    MOST_CROSSED = 256  # columns a classifier may have
 
 cdef double CROSS_SCALE = _CROSS_SCALE
 cdef double EPSILON = _EPSILON
@@ -17,15 +23,33 @@ cdef double RATE = _RATE
 cdef class _Reading:
     """The arrays of one `Logistic`, as the loops read them."""
     cdef const int32_t[::1] mains, main_at, left, right, cross_at, stride
+    cdef const int32_t[::1] crossed  # the encodings that are crossed; the pairs are theirs, in the order of combinations
     cdef double[::1] w, squares
-    cdef Py_ssize_t main_count, pair_count
+    cdef Py_ssize_t main_count, pair_count, crossed_count
 
     def __init__(self, model):
         terms = model.terms
+        crossed = np.unique(np.concatenate([terms.left, terms.right])).astype(np.int32)
+        pairs = [(left, right) for left, right in combinations(crossed.tolist(), 2)]
+        if pairs != list(zip(terms.left.tolist(), terms.right.tolist())) or len(crossed) > MOST_CROSSED:
+            raise ValueError(f"crosses that are not all pairs of at most {MOST_CROSSED} encodings")
+        self.crossed, self.crossed_count = crossed, len(crossed)
         self.mains, self.main_at = terms.mains, terms.main_at
         self.left, self.right, self.cross_at, self.stride = terms.left, terms.right, terms.cross_at, terms.stride
         self.w, self.squares = model.weights, model.squares
         self.main_count, self.pair_count = len(terms.mains), len(terms.left)
+
+    cdef inline Py_ssize_t present(self, const uint8_t* slot, int32_t* found) noexcept nogil:
+        """Which of the crossed encodings a row has a value of: most have none of what labels say."""
+        cdef Py_ssize_t place, known = 0
+        for place in range(self.crossed_count):
+            found[known] = <int32_t>place
+            known += slot[self.crossed[place]] != 0
+        return known
+
+    cdef inline Py_ssize_t pairs_from(self, Py_ssize_t place) noexcept nogil:
+        """What the place of the other encoding is to be added to for the number of a pair."""
+        return place * (2 * self.crossed_count - place - 1) // 2 - place - 1
 
     cdef double dot(self, const uint8_t* slot, const double* share) noexcept nogil:
         cdef double z = INTERCEPT + self.w[0], u, v
@@ -38,19 +62,23 @@ cdef class _Reading:
             z += self.w[here] * (1.0 - u)
             if u > 0.0:
                 z += self.w[here + 1] * u
-        for term in range(self.pair_count):
-            left, right, stride = self.left[term], self.right[term], self.stride[term]
-            if not slot[left] or not slot[right]:
-                continue
-            u, v = share[left], share[right]
-            here = self.cross_at[term] + (slot[left] - 1) * stride + slot[right] - 1
-            z += self.w[here] * ((1.0 - u) * (1.0 - v) * CROSS_SCALE)
-            if v > 0.0:
-                z += self.w[here + 1] * ((1.0 - u) * v * CROSS_SCALE)
-            if u > 0.0:
-                z += self.w[here + stride] * (u * (1.0 - v) * CROSS_SCALE)
+        cdef int32_t here_is[MOST_CROSSED]
+        cdef Py_ssize_t known = self.present(slot, here_is), one, other, first
+        for one in range(known):
+            left = self.crossed[here_is[one]]
+            first = self.pairs_from(here_is[one])
+            u = share[left]
+            for other in range(one + 1, known):
+                term, right = first + here_is[other], self.crossed[here_is[other]]
+                stride, v = self.stride[term], share[right]
+                here = self.cross_at[term] + (slot[left] - 1) * stride + slot[right] - 1
+                z += self.w[here] * ((1.0 - u) * (1.0 - v) * CROSS_SCALE)
                 if v > 0.0:
-                    z += self.w[here + stride + 1] * (u * v * CROSS_SCALE)
+                    z += self.w[here + 1] * ((1.0 - u) * v * CROSS_SCALE)
+                if u > 0.0:
+                    z += self.w[here + stride] * (u * (1.0 - v) * CROSS_SCALE)
+                    if v > 0.0:
+                        z += self.w[here + stride + 1] * (u * v * CROSS_SCALE)
         return z
 
     cdef void tell_apart(self, const uint8_t* slot, const double* share, double* out) noexcept nogil:
@@ -107,19 +135,23 @@ cdef class _Reading:
             self.step(here, 1.0 - u, slope)
             if u > 0.0:
                 self.step(here + 1, u, slope)
-        for term in range(self.pair_count):
-            left, right, stride = self.left[term], self.right[term], self.stride[term]
-            if not slot[left] or not slot[right]:
-                continue
-            u, v = share[left], share[right]
-            here = self.cross_at[term] + (slot[left] - 1) * stride + slot[right] - 1
-            self.step(here, (1.0 - u) * (1.0 - v) * CROSS_SCALE, slope)
-            if v > 0.0:
-                self.step(here + 1, (1.0 - u) * v * CROSS_SCALE, slope)
-            if u > 0.0:
-                self.step(here + stride, u * (1.0 - v) * CROSS_SCALE, slope)
+        cdef int32_t here_is[MOST_CROSSED]
+        cdef Py_ssize_t known = self.present(slot, here_is), one, other, first
+        for one in range(known):
+            left = self.crossed[here_is[one]]
+            first = self.pairs_from(here_is[one])
+            u = share[left]
+            for other in range(one + 1, known):
+                term, right = first + here_is[other], self.crossed[here_is[other]]
+                stride, v = self.stride[term], share[right]
+                here = self.cross_at[term] + (slot[left] - 1) * stride + slot[right] - 1
+                self.step(here, (1.0 - u) * (1.0 - v) * CROSS_SCALE, slope)
                 if v > 0.0:
-                    self.step(here + stride + 1, u * v * CROSS_SCALE, slope)
+                    self.step(here + 1, (1.0 - u) * v * CROSS_SCALE, slope)
+                if u > 0.0:
+                    self.step(here + stride, u * (1.0 - v) * CROSS_SCALE, slope)
+                    if v > 0.0:
+                        self.step(here + stride + 1, u * v * CROSS_SCALE, slope)
 
 
 cdef _Reading reading_of(model):
@@ -175,31 +207,72 @@ def learn(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares, const
     return out[:n]
 
 
-def encode(const int32_t[::1] source, const int32_t[::1] starts, const double[::1] knots, const uint8_t[::1] category, const double[:, ::1] matrix):
-    cdef Py_ssize_t row, encoding, n = matrix.shape[0], count = source.shape[0]
+cdef inline void encode_row(const int32_t* source, const int32_t* starts, const double* knots, const uint8_t* category,
+                            Py_ssize_t count, const double* row, uint8_t* slots, double* shares) noexcept nogil:
+    """Slots and shares, which must be zero, of one row."""
+    cdef Py_ssize_t encoding
     cdef int32_t low, high, middle, first, last
     cdef double x
+    for encoding in range(count):
+        x = row[source[encoding]]
+        if x != x:
+            continue
+        first, last = starts[encoding], starts[encoding + 1] - 1
+        low, high = first, last + 1  # the last knot that is not above x lies in low … high − 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if knots[middle] <= x:
+                low = middle
+            else:
+                high = middle
+        slots[encoding] = <uint8_t>(low - first + 1)
+        if category[encoding]:
+            if knots[low] != x:
+                slots[encoding] = <uint8_t>(last - first + 2)
+        elif low < last and x > knots[low]:
+            shares[encoding] = (x - knots[low]) / (knots[low + 1] - knots[low])
+
+
+def encode(const int32_t[::1] source, const int32_t[::1] starts, const double[::1] knots, const uint8_t[::1] category, const double[:, ::1] matrix):
+    cdef Py_ssize_t row, n = matrix.shape[0], count = source.shape[0]
     slots_array, shares_array = np.zeros((n, count), dtype=np.uint8), np.zeros((n, count))
     cdef uint8_t[:, ::1] slots = slots_array
     cdef double[:, ::1] shares = shares_array
     with nogil:
         for row in range(n):
-            for encoding in range(count):
-                x = matrix[row, source[encoding]]
-                if x != x:
-                    continue
-                first, last = starts[encoding], starts[encoding + 1] - 1
-                low, high = first, last + 1  # the last knot that is not above x lies in low … high − 1
-                while high - low > 1:
-                    middle = (low + high) // 2
-                    if knots[middle] <= x:
-                        low = middle
-                    else:
-                        high = middle
-                slots[row, encoding] = <uint8_t>(low - first + 1)
-                if category[encoding]:
-                    if knots[low] != x:
-                        slots[row, encoding] = <uint8_t>(last - first + 2)
-                elif low < last and x > knots[low]:
-                    shares[row, encoding] = (x - knots[low]) / (knots[low + 1] - knots[low])
+            encode_row(&source[0], &starts[0], &knots[0], &category[0], count, &matrix[row, 0], &slots[row, 0], &shares[row, 0])
     return slots_array, shares_array
+
+
+def log_odds_of(model, const int32_t[::1] source, const int32_t[::1] starts, const double[::1] knots, const uint8_t[::1] category, const double[:, ::1] matrix):
+    """`log_odds` of what `encode` makes of ``matrix``, which is never there as a whole."""
+    cdef _Reading reading = reading_of(model)
+    cdef Py_ssize_t row, n = matrix.shape[0], count = source.shape[0]
+    cdef uint8_t slots[2 * MOST_CROSSED]
+    cdef double shares[2 * MOST_CROSSED]
+    if count > 2 * MOST_CROSSED:
+        raise ValueError(f"at most {2 * MOST_CROSSED} encodings")
+    out = np.empty(n)
+    cdef double[::1] z = out
+    with nogil:
+        for row in range(n):
+            memset(slots, 0, count)
+            memset(shares, 0, count * sizeof(double))
+            encode_row(&source[0], &starts[0], &knots[0], &category[0], count, &matrix[row, 0], slots, shares)
+            z[row] = reading.dot(slots, shares)
+    return out
+
+
+def probability(const double[::1] z, double intercept, double slope, const double[::1] grid, double reach, Py_ssize_t steps):
+    """`models.calibration_online.probability` of intercept + slope · z."""
+    cdef Py_ssize_t row, below, n = z.shape[0]
+    cdef double at, share
+    out = np.empty(n)
+    cdef double[::1] found = out
+    with nogil:
+        for row in range(n):
+            at = (min(max(intercept + slope * z[row], -reach), reach) + reach) * (steps / (2.0 * reach))
+            below = max(min(<Py_ssize_t>at, steps - 1), 0)
+            share = at - below
+            found[row] = grid[below] * (1.0 - share) + grid[below + 1] * share
+    return out

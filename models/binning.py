@@ -151,11 +151,14 @@ class Bins:
         counts = np.diff(self.starts) + 1 + self.category
         return [int(count) for count in counts]
 
+    @property
+    def arrays(self) -> tuple[Ints, Ints, Floats, NDArray[np.uint8]]:
+        """As the compiled loops take them."""
+        return self.source, self.starts, self.knots, self.category
+
     def encode(self, matrix: Floats) -> tuple[NDArray[np.uint8], Floats]:
         """Slot and share of the next slot, uint8[n, E] and float64[n, E], of each row of ``matrix``, float64[n, M]."""
-        return _encode(
-            self.source, self.starts, self.knots, self.category, np.ascontiguousarray(matrix, dtype=np.float64)
-        )
+        return _encode(*self.arrays, np.ascontiguousarray(matrix, dtype=np.float64))
 
 
 def encode_in_python(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.before import Before
 from models.binning import MAX_KNOTS, Bins, Column, Sample, usual_of
 from models.calibration_online import Calibration, probability
-from models.logistic import Logistic, Slots, Terms, learn, log_odds, shares_of_log_odds
+from models.logistic import Logistic, Slots, Terms, learn, log_odds_of, shares_of_log_odds
 from models.logistic_constants import INTERCEPT
 from models.replay import SUSPICIOUS, Replay
 
@@ -70,14 +70,14 @@ class Classifier:
         matrix = self._checked(matrix)
         if self._bins is None:
             return np.full(len(matrix), INTERCEPT)
-        return log_odds(self._whole, *self._bins.encode(matrix))
+        return log_odds_of(self._whole, *self._bins.arrays, matrix)
 
     def explained(self, matrix: Floats) -> Floats:
         """Probability of fraud by the columns that are not label-derived alone, float64[n], uncalibrated."""
         matrix = self._checked(matrix)
         if self._bins is None:
             return np.zeros(len(matrix))
-        return probability(log_odds(self._habits, *self._bins.encode(matrix)))
+        return probability(log_odds_of(self._habits, *self._bins.arrays, matrix))
 
     def learn(self, matrix: Floats, labels: Floats, weights: Floats | None = None) -> Floats:
         """As `teach`; ``weights`` 1 without. Returns what was said of each row, float64[n]."""

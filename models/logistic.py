@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.binning import encode_in_python
 from models.logistic_constants import CROSS_SCALE, EPSILON, INTERCEPT, RATE
 
 Floats = NDArray[np.float64]
@@ -121,6 +122,13 @@ def log_odds_in_python(model: Logistic, slots: Slots, shares: Floats) -> Floats:
     return z
 
 
+def log_odds_of_in_python(
+    model: Logistic, source: Ints, starts: Ints, knots: Floats, category: Slots, matrix: Floats
+) -> Floats:
+    """`log_odds` of what these bins (`models.binning.Bins`) make of ``matrix``, float64[n, M]: float64[n]."""
+    return log_odds_in_python(model, *encode_in_python(source, starts, knots, category, matrix))
+
+
 def _terms(model: Logistic, slots: Slots, shares: Floats) -> Iterator[tuple[int, int, Floats]]:
     """Each term of the sum but the bias: its encoding, that of its partner (or the same), its values float64[n]."""
     terms, w = model.terms, model.weights
@@ -196,6 +204,7 @@ class Learn(Protocol):
 
 log_odds: LogOdds
 shares_of_log_odds: LogOdds
+log_odds_of: Callable[[Logistic, Ints, Ints, Floats, Slots, Floats], Floats]
 learn: Learn
 COMPILED: bool
 """Whether the compiled form is in use. Both forms give equal numbers."""
@@ -203,7 +212,9 @@ try:
     from models import _logistic
 except ImportError:
     log_odds, shares_of_log_odds, learn, COMPILED = log_odds_in_python, shares_in_python, learn_in_python, False
+    log_odds_of = log_odds_of_in_python
 else:
     log_odds, shares_of_log_odds, learn, COMPILED = (
         _logistic.log_odds, _logistic.shares_of_log_odds, _logistic.learn, True,
     )  # fmt: skip
+    log_odds_of = _logistic.log_odds_of

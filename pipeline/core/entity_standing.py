@@ -3,12 +3,14 @@ comes, the rest is a few operations on columns."""
 
 import math
 import struct
+from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.entity_history import FADE_S, FORGOTTEN, HEAD, PRIOR_SHARE
+from pipeline.core.entity_history import FADE_S, FORGOTTEN, HEAD, NAMES, PRIOR_SHARE
 from pipeline.core.entity_history import values as values_of_row
 
 Floats = NDArray[np.float64]
@@ -42,7 +44,30 @@ def values(standings: Floats, now: Floats) -> Floats:
     """``standings`` float64[n, 7] of the entities of transactions at ``now`` (float64[n], unix seconds): float64[n, columns
     as `entity_history.NAMES`], what `entity_history.values` says of each. A row's values do not depend on the others."""
     unexplained, explained, labels, as_of, run, began, genuine = standings.T
-    fade = np.exp(np.minimum(as_of - now, 0.0) / FADE_S)
+    fade = np.array([math.exp(age) for age in (np.minimum(as_of - now, 0.0) / FADE_S).tolist()])
     unexplained, explained = unexplained * fade, explained * fade
     share = (unexplained + explained + PRIOR_SHARE) / (labels * fade + 1.0)
     return np.stack([unexplained, explained, share, run, (now - began) / DAY_S, genuine], axis=1)
+
+
+def fill_in_python(
+    lines: Mapping[int, int], standings: Floats, digests: NDArray[np.uint64], now: Floats, found: Floats, column: int
+) -> None:
+    """Write what `values` says of those of ``digests`` (uint64[n], 0: none) that have a line of ``standings`` into
+    ``found`` (float64[n, C]), from ``column`` on; the others are left as they are. ``now`` float64[n], unix seconds."""
+    if lines:
+        taken = np.array(list(map(lines.get, digests.tolist(), repeat(0))))
+        places = taken.nonzero()[0]
+        if len(places):
+            columns = slice(column, column + len(NAMES))
+            found[places, columns] = values(standings.take(taken.take(places), axis=0), now.take(places))
+
+
+fill: Callable[[Mapping[int, int], Floats, NDArray[np.uint64], Floats, Floats, int], None]
+try:
+    from pipeline.core import _entities
+except ImportError:
+    fill = fill_in_python
+else:
+    fill = _entities.fill_values
+"""Both forms give equal numbers, to the bit."""

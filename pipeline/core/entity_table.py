@@ -7,7 +7,6 @@ entities never had one: their features are missing, as those of a place nobody h
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.entities import EntityKeys
 from pipeline.core.entity_history import MAX_BYTES, NAMES
-from pipeline.core.entity_standing import STANDING, Standing, has_fraud, standing, values
+from pipeline.core.entity_standing import STANDING, Standing, fill, has_fraud, standing
 from pipeline.core.features import KINDS
 
 Floats = NDArray[np.float64]
@@ -192,13 +191,7 @@ class EntityTable:
         for number, (known, digests) in enumerate(
             zip(self._known, (keys.terminal, keys.merchant, keys.card), strict=True)
         ):
-            if known.lines:
-                lines = np.array(list(map(known.lines.get, digests.tolist(), repeat(0))))
-                places = lines.nonzero()[0]
-                if len(places):
-                    columns = slice(number * _WIDTH, (number + 1) * _WIDTH)
-                    standings = known.standings.take(lines.take(places), axis=0)
-                    found[places, columns] = values(standings, keys.times.take(places))
+            fill(known.lines, known.standings, digests, keys.times, found, number * _WIDTH)
         return found
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.entity_history import EMPTY, observe
 from pipeline.core.entity_history import values as of_row
-from pipeline.core.entity_standing import has_fraud, standing, values
+from pipeline.core.entity_standing import fill, fill_in_python, has_fraud, standing, values
 
 labels = st.lists(st.tuples(st.integers(0, 200).map(float), st.booleans(), st.floats(0, 1)), max_size=40)
 
@@ -43,3 +43,19 @@ def test_an_entity_without_fraud() -> None:
     assert not has_fraud(row_of([(1.0, False, 0.0)]))
     assert has_fraud(row_of([(1.0, True, 0.3)]))
     assert math.isnan(standing(EMPTY)[0])
+
+
+@given(st.lists(labels, min_size=1, max_size=5), st.lists(st.integers(0, 8), max_size=9), st.floats(-10, 300))
+def test_both_forms_fill_in_equal_values_to_the_bit(
+    histories: list[list[tuple[float, bool, float]]], digests: list[int], day: float
+) -> None:
+    rows = [row for said in histories if (row := row_of([*said, (5.0, True, 0.4)]))]
+    standings = np.array([standing(EMPTY), *map(standing, rows)])
+    lines = {number + 2: number + 1 for number in range(len(rows))}
+    taken, now = np.array(digests, dtype=np.uint64), 1e9 + day * 86_400 + np.arange(float(len(digests)))
+    one, other = np.full((len(digests), 8), np.nan), np.full((len(digests), 8), np.nan)
+    fill(lines, standings, taken, now, one, 2)
+    fill_in_python(lines, standings, taken, now, other, 2)
+    assert one.tobytes() == other.tobytes()
+    assert (~np.isnan(one[:, 2])).tolist() == [digest in lines for digest in digests]
+    assert np.isnan(one[:, :2]).all()

@@ -1,6 +1,7 @@
 """The classifier is River's logistic regression on bins and crosses, in both its forms; rows, chunks and a dump change
 nothing."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,9 +11,16 @@ from river import linear_model, optim
 
 from models import binning, logistic
 from models.binning import SAMPLE_ROWS, Bins, Column, Sample
-from models.calibration_online import Calibration, probability
+from models.calibration_online import _GRID, _STEPS, REACH, Calibration, probability, probability_in_python
 from models.classifier import ROWS_TO_SETTLE, Classifier
-from models.logistic import Logistic, Terms, learn_in_python, log_odds_in_python, shares_in_python
+from models.logistic import (
+    Logistic,
+    Terms,
+    learn_in_python,
+    log_odds_in_python,
+    log_odds_of_in_python,
+    shares_in_python,
+)
 from models.logistic_constants import EPSILON, INTERCEPT, RATE
 
 Floats = NDArray[np.float64]
@@ -88,8 +96,22 @@ def test_both_forms_give_equal_numbers_to_the_bit() -> None:
     assert logistic.learn(one, *encoded, y, weights).tolist() == learn_in_python(other, *encoded, y, weights).tolist()
     assert one.weights.tolist() == other.weights.tolist()
     assert one.squares.tolist() == other.squares.tolist()
-    assert logistic.log_odds(one, *encoded).tolist() == log_odds_in_python(one, *encoded).tolist()
     assert logistic.shares_of_log_odds(one, *encoded).tolist() == shares_in_python(one, *encoded).tolist()
+    z = log_odds_in_python(one, *encoded)
+    assert logistic.log_odds(one, *encoded).tolist() == z.tolist()
+    assert logistic.log_odds_of(one, *bins.arrays, x).tolist() == z.tolist()
+    assert log_odds_of_in_python(one, *bins.arrays, x).tolist() == z.tolist()
+    z[:5] = [-1e9, 1e9, 0.0, 16.0, -16.0]
+    plain_probability = probability_in_python(z, 0.3, 1.7, _GRID, REACH, _STEPS)
+    assert probability(z, 0.3, 1.7).tolist() == plain_probability.tolist()
+
+
+@pytest.mark.skipif(not logistic.COMPILED, reason="the compiled form was not built")
+def test_crosses_that_are_not_all_pairs_are_refused_by_the_compiled_form() -> None:
+    terms = Terms.of([3, 3, 3, 3], range(4), range(1, 4))
+    broken = dataclasses.replace(terms, left=terms.left[:2], right=terms.right[:2])
+    with pytest.raises(ValueError, match="all pairs"):
+        logistic.log_odds(Logistic.new(broken), np.ones((1, 4), dtype=np.uint8), np.zeros((1, 4)))
 
 
 def test_it_learns_what_there_is_to_learn() -> None:
