@@ -16,12 +16,19 @@ from learner_world import PLAN, Bank, figures_of
 from learner_world import MemoryReader as Reads
 from prometheus_client import CollectorRegistry
 
+from models.calibrate import parse_prior
+from models.scorer import Model
 from pipeline.adapters.files import WatchedFile
-from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader
+from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader, StoredRecord
 from pipeline.core import customer_activity as rows_of
+from pipeline.core.columns import SCHEMA
+from pipeline.core.currencies import parse_rates
 from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.policy import parse_policy
+from pipeline.core.poll import Part, Versions
 from pipeline.core.records import CustomerState, Label
-from pipeline.core.scored import Scored, encode
+from pipeline.core.scored import Scored, decode, encode
+from pipeline.core.scoring import score_poll
 from pipeline.core.topics import CONTROL, CUSTOMER_STATE, LABELS, SCORED
 from pipeline.ports import Outgoing
 from pipeline.roles.learner.course import FeatureSpace
@@ -256,6 +263,53 @@ def test_a_learner_killed_after_any_record_counts_nothing_twice_and_loses_nothin
             assert same(place.customers.book.rows, expected, partitions), "and with models that begin anew"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_a_batch_of_which_only_a_part_arrived_loses_nothing(tmp_path: Path, kept: int) -> None:
+    async def run() -> None:
+        undisturbed, place = Place(tmp_path), Place(tmp_path, CustomerPace(told_s=2.0))
+        for number, (partition, value) in enumerate(lived(3, 1)):
+            await undisturbed.put(partition, value)
+            await place.put(partition, value)
+            if number % 5 == 4:
+                whole = place.log.send
+
+                async def part(topic: Any, records: Any, whole: Any = whole) -> None:
+                    await whole(topic, list(records)[-kept:] if kept else [])
+                    raise ConnectionError
+
+                place.log.send = part  # type: ignore[method-assign]
+                with pytest.raises(ConnectionError):
+                    await place.tell(70.0)
+                place.log.send = whole  # type: ignore[method-assign]
+                await place.restart({0: len(place.log.part(SCORED, 0)), 1: 0})
+                assert place.customers.book.rows == undisturbed.customers.book.rows
+                await place.tell(70.0)
+
+    asyncio.run(run())
+
+
+def test_scored_says_whose_payment_it_was_and_whether_it_was_declined() -> None:
+    def record(number: int, **more: Any) -> StoredRecord:
+        fields = {"id": f"t{number}", "card": "tok_card0001", "amount": 900, "currency": "CNY"}
+        fields["time"] = datetime.fromtimestamp(START + number, UTC).isoformat()
+        return StoredRecord(0, number, int(START * 1_000), b"", msgspec.json.encode(fields | more))
+
+    config = Path(__file__).parents[2] / "config"
+    policy = parse_policy((config / "policies/default.toml").read_text(), "default.toml", SCHEMA)
+    curve = parse_prior((config / "models/prior.toml").read_text(), "prior.toml")
+    versions = Versions(
+        policy, Model.day_one(MODEL_FEATURES, LAYOUT, curve), parse_rates((config / "rates.toml").read_text(), "rates")
+    )
+
+    def blocks(*records: StoredRecord) -> Scored:
+        poll = score_poll([Part(0, records, {}, {})], versions, lambda card: 0, START, lambda: 0.0)
+        return decode(poll.scored[0][0].value)
+
+    both = blocks(record(1, customer="c1"), record(2, response_code="05"), record(3, customer="c2", kind="refund"))
+    assert (list(both.customer_ids), both.declined) == (["c1", ""], b"\x00\x01")
+    assert list(blocks(record(1, account="a1")).customer_ids) == [], "an account is no customer"
 
 
 def test_little_is_read_again_and_a_scorer_that_wrote_twice_changes_nothing(tmp_path: Path) -> None:
