@@ -1,11 +1,11 @@
 """Wiring of the learner."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from models.calibrate import parse_prior
-from models.scorer import Model
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.files import WatchedFile
 from pipeline.adapters.http.ops import OpsServer
@@ -23,6 +23,8 @@ from pipeline.app.configuration import (
     read,
     read_models,
 )
+from pipeline.core.features import CATALOGUE
+from pipeline.core.model_shelf import fitting
 from pipeline.core.topics import CONTROL, CUSTOMER_STATE, LABELS, SCORED
 from pipeline.ports_archive import Past
 from pipeline.roles.learner.columns import COLUMNS
@@ -34,6 +36,8 @@ from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.release import ReleasePlan, Releasing
 from pipeline.roles.learner.role import Learner, World
 from pipeline.roles.learner.settings import LearnerSettings
+
+FEATURE_NAMES = tuple(feature.name for feature in CATALOGUE)
 
 
 async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
@@ -58,11 +62,11 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
     labels = settings.labels(maker(models.champion), len(COLUMNS), curve.of)._replace(
         challengers={one.name: Contender(maker(one), one.share) for one in models.challengers}
     )
-    plan = settings.plan._replace(labels=labels, merchants=True, model=models.champion.name)
+    plan = settings.plan._replace(labels=labels, merchants=True, model=models.champion.name, features=FEATURE_NAMES)
     release = ReleasePlan(
         models.bands,
         policy_thresholds(settings),
-        lambda snapshot: Model.trained(snapshot, curve),
+        partial(fitting, curve=curve),
     )
     customers = Customers(
         lambda: KafkaReader(settings, CUSTOMER_STATE), world.open_scored, kafka, world.clock,

@@ -49,7 +49,7 @@ def as_json(board: ModelBoard) -> str:
         "frozen": board.release.frozen,
         "order": None if order is None else order_fields(order),
         "versions": [_fields(shown) for shown in board.versions()],
-        "report": board.report,
+        "report": None if board.report is None else msgspec.structs.replace(board.report, reference=None),
     }
     return msgspec.json.encode(found).decode()
 

@@ -4,11 +4,12 @@ from typing import Final
 
 import msgspec
 
+from models.drift import Kept
 from models.envelope import SealBroken, open_content, seal_content
 from pipeline.core.topics import MODEL_REPORT_KEY, Outgoing
 
 MAGIC: Final = b"CWMREPT1"
-MAX_REPORT_BYTES: Final = 100_000
+MAX_REPORT_BYTES: Final = 200_000
 
 
 class Crossing(msgspec.Struct, frozen=True):
@@ -40,12 +41,15 @@ class ModelTold(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """``at`` unix seconds; ``drift`` the population stability index by what drifted."""
+    """``at`` unix seconds; ``drift`` the population stability index by what drifted; ``reference`` what it is held
+    against, of the model ``reference_of``."""
 
     at: float
     judged: Judged | None
     models: list[ModelTold] = []
     drift: dict[str, float] = {}
+    reference: Kept | None = None
+    reference_of: str = ""
 
 
 _encode = msgspec.json.Encoder().encode

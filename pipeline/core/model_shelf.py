@@ -5,10 +5,25 @@ Scorer, learner and command line read the same records of `control` through it, 
 
 from collections.abc import Callable
 
+import numpy as np
+
+from models.calibrate import PriorCurve
 from models.scorer import Model
 from models.snapshot import Snapshot, SnapshotRefused, open_sealed
+from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.model_order import open_order, version_of
 from pipeline.core.model_release import Release
+
+_NAMES = frozenset(feature.name for feature in CATALOGUE)
+
+
+def fitting(snapshot: Snapshot, curve: PriorCurve) -> Model:
+    """The model in ``snapshot``. Raises ValueError where it was not made for this catalogue of features."""
+    if snapshot.layout != LAYOUT or not _NAMES.issuperset(snapshot.names):
+        raise SnapshotRefused(f"made for features {snapshot.layout}, this installation has {LAYOUT}")
+    model = Model.trained(snapshot, curve)
+    model.scores(np.zeros((1, len(CATALOGUE))))  # fits what will be asked
+    return model
 
 
 class ModelShelf:

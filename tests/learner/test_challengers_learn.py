@@ -87,7 +87,7 @@ def test_it_goes_on_where_it_was_and_another_kind_begins_anew() -> None:
     assert parts.resumed is not None
     assert parts.resumed.version == champion.version
     metrics = LearnerMetrics(CollectorRegistry())
-    again = Course(parts.plan, SPACE, 1, metrics, parts.resumed, whole.table(1), parts.rivals)
+    again = Course(parts.plan, SPACE, 1, metrics, parts.resumed, whole.table(1), rivals=parts.rivals)
     for topic, entry in STORY:
         if topic is SCORED and known.waiting_from.get(0, 0) <= entry.offset <= champion.reading[0]:
             again.recall(entry)
@@ -129,7 +129,7 @@ CURVE = parse_prior(
 
 
 def releasing(registry: LearnerMetrics) -> Releasing:
-    plan = ReleasePlan(Bands(), lambda: [0.2], lambda made: Model.trained(made, CURVE), SPACE.to_unit)
+    plan = ReleasePlan(Bands(), lambda: [0.2], lambda made: Model.trained(made, CURVE))
     return Releasing(plan, KEY, registry)
 
 

@@ -23,7 +23,7 @@ from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader, Stored
 from pipeline.core import customer_activity as rows_of
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
-from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Part, Versions
 from pipeline.core.records import CustomerState, Label
@@ -299,9 +299,7 @@ def test_scored_says_whose_payment_it_was_and_whether_it_was_declined() -> None:
     config = Path(__file__).parents[2] / "config"
     policy = parse_policy((config / "policies/default.toml").read_text(), "default.toml", SCHEMA)
     curve = parse_prior((config / "models/prior.toml").read_text(), "prior.toml")
-    versions = Versions(
-        policy, Model.day_one(MODEL_FEATURES, LAYOUT, curve), parse_rates((config / "rates.toml").read_text(), "rates")
-    )
+    versions = Versions(policy, Model.day_one(LAYOUT, curve), parse_rates((config / "rates.toml").read_text(), "rates"))
 
     def blocks(*records: StoredRecord) -> Scored:
         poll = score_poll([Part(0, records, {}, {})], versions, lambda card: 0, START, lambda: 0.0)
@@ -401,7 +399,7 @@ def test_limits_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_learner_tells_of_customers_and_finds_them_again(tmp_path: Path) -> None:
     async def run() -> None:
         (tmp_path / "tags.toml").write_text(TAGS)
-        space = FeatureSpace(MODEL_FEATURES, LAYOUT, to_unit)
+        space = FeatureSpace(len(CATALOGUE), LAYOUT)
         bank = Bank(plan=PLAN, space=space)
         bank.clock.time = START
 
@@ -415,7 +413,9 @@ def test_the_learner_tells_of_customers_and_finds_them_again(tmp_path: Path) -> 
                 lambda: Reads(bank.log, CUSTOMER_STATE), lambda: Reads(bank.log, SCORED), bank.log, bank.clock,  # type: ignore[arg-type]
                 WatchedFile(tmp_path / "tags.toml"), ZoneInfo("UTC"), CustomerMetrics(registry), CustomerPace(told_s=0.001),
             )  # fmt: skip
-            return Learner(world, space, bank.plan, bank.key, LearnerMetrics(registry), bank.pace, customers), registry
+            return Learner(
+                world, space, bank.plan, bank.key, LearnerMetrics(registry), bank.pace, customers=customers
+            ), registry
 
         bank.learner = learner_with  # type: ignore[method-assign]
         for number in range(60):

@@ -99,4 +99,4 @@ def test_a_fraud_is_explained_by_what_was_known_just_before_it() -> None:
     one = taught(label(number) for number in range(40))
     assert one.labelled is not None
     explained = [one.labelled.ledger.explained(digest_of(f"t0-{number}")) for number in range(40)]
-    assert 0.0 < explained[0] < explained[39] / 2, "those of the same batch were learned by then"
+    assert 0.0 < explained[0] <= explained[39] / 2, "those of the same batch were learned by then"

@@ -15,7 +15,7 @@ from pipeline.core.topics import CONTROL, SCORED
 from pipeline.roles.learner.course import FeatureSpace
 
 NAMES = [feature.name for feature in FEATURES]
-SPACE = FeatureSpace(("night", "amount", "distance"), "layout-1", lambda matrix: matrix[:, :3] / 1e6)
+SPACE = FeatureSpace(len(CATALOGUE), "layout-1")
 SHOP, TILL = 77, 99
 
 

@@ -13,9 +13,10 @@ from models.half_space_trees import Shape
 from models.learning import Learning
 from models.percentile import Percentile
 from models.snapshot import Snapshot, seal
+from models.trees_detector import TreesDetector
 from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader
 from pipeline.app.model import give_order, read_board
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT, MODEL_FEATURES, UNIT
 from pipeline.core.model_board import ModelBoard
 from pipeline.core.model_release import Action, Order
 from pipeline.core.topics import CONTROL, MODEL_KEY
@@ -35,10 +36,9 @@ def first_snapshot() -> Snapshot:
     learning.learn(rows)
     trees = learning.trees()
     return Snapshot(
-        learning.shape,
         LAYOUT,
         MODEL_FEATURES,
-        trees,
+        TreesDetector(learning.shape, UNIT, trees),
         Percentile.from_scores(trees.score(rows)),
         200,
         200,

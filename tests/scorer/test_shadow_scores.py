@@ -19,7 +19,6 @@ from scorer_world import (
 )
 
 from models.snapshot import Snapshot, seal
-from pipeline.core.features import to_unit
 from pipeline.core.poll import Part, ScoredPoll
 from pipeline.core.scored import decode
 from pipeline.core.scoring import score_poll
@@ -73,10 +72,10 @@ def test_scored_keeps_every_score_of_every_challenger_and_none_outside_its_share
     first, second = (one.model for one in knowledge.current.challengers)
     assert record.shadows == [first.version, second.version]
     kept, matrix = record.shadow_matrix(), record.matrix()
-    assert kept[:, 0].tolist() == first.scores(to_unit(matrix), matrix)[2].tolist()
+    assert kept[:, 0].tolist() == first.scores(matrix)[2].tolist()
     asked = ~np.isnan(kept[:, 1])
     assert 10 < asked.sum() < 50
-    assert kept[asked, 1].tolist() == second.scores(to_unit(matrix), matrix)[2][asked].tolist()
+    assert kept[asked, 1].tolist() == second.scores(matrix)[2][asked].tolist()
     smaller = decode(scored(knowing(challenger("a", 8, share=0.2))).scored[0][0].value).shadow_matrix()[:, 0]
     assert (~np.isnan(smaller) <= asked).all(), "a smaller share is a part of a larger one"
     assert len(MESSAGES) == len(kept) + 1, "a reversal has no score"

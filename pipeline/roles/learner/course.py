@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.bands import Reliability
 from models.detector import DetectorPlan
-from models.drift import Drift
+from models.drift import ColumnDrift
 from models.percentile import Percentile, RecentRows
 from models.recent import RowSample
 from models.snapshot import CHAMPION, Labelled, Snapshot
@@ -47,7 +47,7 @@ class FeatureSpace(NamedTuple):
 class Plan(NamedTuple):
     """How to learn: what is learned without labels, the most rows per second of log time, the most rows behind a grid, how
     to learn from labels (None: not), whether to follow merchants (features are then those of the catalogue), what the
-    champion is called."""
+    champion is called, the names of the features whose drift is told."""
 
     detector: DetectorPlan
     max_rate: float
@@ -55,6 +55,7 @@ class Plan(NamedTuple):
     labels: LabelPlan | None = None
     merchants: bool = False
     model: str = CHAMPION
+    features: tuple[str, ...] = ()
 
 
 class Course:
@@ -91,7 +92,7 @@ class Course:
         self._recalling: dict[int, Carry] = {}
         self._learning = plan.detector.resume(resumed.detector, resumed.learned) if resumed else plan.detector.begin()
         self.sample = RowSample()
-        self._drift = {name: Drift() for name in SCORES}
+        self.drift = ColumnDrift((*SCORES, *(f"feature:{name}" for name in plan.features)))
         self.labelled: LabelledLearning | None = None
         if plan.labels is not None:
             told = resumed.labelled if resumed else None
@@ -285,11 +286,11 @@ class Course:
         first = np.array([self._seen.accept(partition, offset) for offset in offsets])
         self._metrics.skipped.labels("repeat").inc(int((~first).sum()))
         self._metrics.skipped.labels("sampled_out").inc(int((first & ~kept).sum()))
-        self._measure_drift(scored, first)
         if self.merchants is not None:
             self.merchants.scored(scored, first, record.partition, record.offset)
         chosen = np.flatnonzero(first & kept)
         self.sample.add(scored.matrix()[chosen])
+        self._measure_drift(scored, chosen)
         arrival = Arrival(self.labelled, scored, chosen, record)
         fraud = np.zeros(len(ids), dtype=np.bool_)
         fraud[chosen] = arrival.frauds
@@ -310,9 +311,13 @@ class Course:
                 yield
         arrival.up_to(len(ids))
 
-    def _measure_drift(self, scored: Scored, first: NDArray[np.bool_]) -> None:
-        for name, values in ((SCORES[0], scored.percentiles() / 100.0), (SCORES[1], scored.scores())):
-            self._metrics.drift.labels(name).set(self._drift[name].after(values[first]))
+    def _measure_drift(self, scored: Scored, chosen: NDArray[np.intp]) -> None:
+        columns = [scored.percentiles()[chosen], scored.scores()[chosen]]
+        if features := len(self._plan.features):
+            columns.extend(scored.matrix()[chosen, :features].T)
+        if self.drift.add(np.column_stack(columns), self._as_of):
+            for name, value in self.drift.indices().items():
+                self._metrics.drift.labels(name).set(value)
 
     def _look(self, scored: Scored) -> Floats | None:
         """What the detector looks at of the rows; None when the features are not those of the layout the record names."""

@@ -87,7 +87,7 @@ class LearnerMetrics:
         self.log_loss = gauge("log_loss", "Recent log loss on labelled transactions.", ("of",))
         self.qualified = gauge("classifier_qualified", "1 while the score is the classifier's probability.")
         self.drift = gauge(
-            "model_drift", "Population stability index of recent scores against earlier ones.", ("score",)
+            "model_drift", "Population stability index of the last day against the champion's first.", ("of",)
         )
         self.withheld = gauge("model_withheld", "1 while the newest version lies outside a band, by band.", ("band",))
         for band in BANDS:

@@ -1,6 +1,7 @@
 """What becomes of each snapshot the learner makes: released to the scorers, or withheld because it lies outside the
 bank's bands; and the earlier versions that are kept to go back to."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,11 +13,12 @@ from models.bands import Bands, Measured, Reliability, judge
 from models.envelope import SealBroken
 from models.scorer import Floats, Model
 from models.snapshot import Snapshot, SnapshotRefused, open_sealed
-from pipeline.core.model_report import Crossing, Judged, ModelTold, Report, seal_report
+from pipeline.core.model_report import Crossing, Judged, ModelTold, Report, open_report, seal_report
 from pipeline.core.model_shelf import ModelShelf
 from pipeline.core.topics import (
     MODEL_KEY,
     MODEL_ORDER_KEY,
+    MODEL_REPORT_KEY,
     MODEL_WITHHELD_KEY,
     Outgoing,
     Record,
@@ -29,6 +31,9 @@ from pipeline.roles.learner.metrics import LearnerMetrics
 KEPT_EVERY_S = (600.0, 3_600.0, 86_400.0, 604_800.0)
 """A version is kept every ten minutes; of those that it displaces one an hour, of those one a day, of those one a week: so
 there is always one of before the trouble, whenever that is noticed."""
+
+BEYOND = 1e9
+"""Told for what cannot be measured: outside every band."""
 
 _log = structlog.get_logger(__name__)
 
@@ -60,6 +65,8 @@ class Releasing:
         self._live: bytes | None = None
         self._kept: dict[bytes, _Kept] = {}
         self.judged: Judged | None = None
+        self.reported: Report | None = None
+        """What a learner told last."""
 
     def hear(self, record: Record) -> None:
         """A record of `control`. What is not genuine is passed over."""
@@ -71,6 +78,8 @@ class Releasing:
                 self._live = record.value
             elif record.key == MODEL_ORDER_KEY:
                 self._shelf.take_order(record.value)
+            elif record.key == MODEL_REPORT_KEY:
+                self.reported = open_report(record.value, self._key)
             elif is_kept_key(record.key):
                 open_sealed(record.value, self._key)
                 self._kept[record.key] = _Kept(record.value, record.timestamp / 1_000)
@@ -89,8 +98,9 @@ class Releasing:
         """What is to be told of ``snapshot``, and goes on being told until there is another. ``sample`` recent rows
         float64[n, C], ``reliability`` of its classifier; ``told`` the report, but for what is judged here."""
         measured = self._measure(snapshot, sample, reliability)
-        outside = [Crossing(*one) for one in measured.outside]
-        self.judged = Judged(snapshot.version, outside, dict(measured.figures))
+        outside = [Crossing(one.band, _told(one.value), one.limit) for one in measured.outside]
+        figures = {name: _told(value) for name, value in measured.figures.items()}
+        self.judged = Judged(snapshot.version, outside, figures)
         self._metrics.judged([one.band for one in outside])
         made = [seal_report(msgspec.structs.replace(told, judged=self.judged), self._key)]
         if outside:
@@ -137,6 +147,11 @@ class Releasing:
         return made
 
 
+def _told(value: float) -> float:
+    """JSON has no infinity, and none of what is no number."""
+    return value if math.isfinite(value) else BEYOND
+
+
 def report_of(now: float, champion: Snapshot, rivals: Mapping[str, Snapshot], course: Course) -> Report:
     """What the learner tells people, but for how the champion lies to the bands."""
     versions = {champion.model: champion.version, **{name: made.version for name, made in rivals.items()}}
@@ -151,4 +166,4 @@ def report_of(now: float, champion: Snapshot, rivals: Mapping[str, Snapshot], co
         )
         for one in course.contest()
     ]
-    return Report(now, None, models)
+    return Report(now, None, models, course.drift.indices(), course.drift.keep(), champion.model)

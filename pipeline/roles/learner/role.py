@@ -212,6 +212,9 @@ class Learner:
         await labels.start(dict(known.labels) if known else None)
         told = (found.parts.values(), found.told.get("merchants"), parts.rivals)
         course = Course(parts.plan, self._space, len(partitions), self._metrics, resumed, *told)
+        reported = self._releasing.reported if self._releasing is not None else None
+        if reported is not None and reported.reference is not None and reported.reference_of == parts.plan.model:
+            course.drift.resume(reported.reference)
         if resumed is not None and known is not None:
             await self._recall(course, resumed, known, lease_epoch, stop)
         heard = LabelsRead(labels, None if self._customers is None else self._customers.label_record)

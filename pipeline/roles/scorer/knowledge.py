@@ -8,21 +8,21 @@ does not parse, or a snapshot that is not genuine, is refused with its reason; t
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-import numpy as np
 import structlog
 
 from models.calibrate import PriorCurve
 from models.scorer import Model
-from models.snapshot import Snapshot, SnapshotRefused, open_sealed
+from models.snapshot import SnapshotRefused, open_sealed
 from pipeline.core.currencies import Money
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import EntityTable
-from pipeline.core.features import CATALOGUE, LAYOUT
+from pipeline.core.features import LAYOUT
 from pipeline.core.lists import NO_LISTS, ListError, Lists
 from pipeline.core.merchant_table import MerchantTable
-from pipeline.core.model_shelf import ModelShelf
+from pipeline.core.model_shelf import ModelShelf, fitting
 from pipeline.core.models_file import MAX_CHALLENGERS
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Challenger, Versions
@@ -72,7 +72,7 @@ class Knowledge:
         self._curve = curve
         self._key = snapshot_key
         self._parse = parse
-        self._shelf = None if snapshot_key is None else ModelShelf(snapshot_key, self._made)
+        self._shelf = None if snapshot_key is None else ModelShelf(snapshot_key, partial(fitting, curve=curve))
         self._heard = Heard()
         self._merchants = MerchantTable()
         self._challengers: dict[str, Challenger] = {}
@@ -180,7 +180,7 @@ class Knowledge:
             snapshot = open_sealed(sealed, self._key)
             if snapshot.model != name or (self._shelf is not None and snapshot.epoch < self._shelf.release.epoch):
                 raise SnapshotRefused(f"another model's, {snapshot.model}, or of a learner whose time is over")
-            made = Challenger(self._made(snapshot), snapshot.share)
+            made = Challenger(fitting(snapshot, self._curve), snapshot.share)
         except ValueError as error:
             log.error("challenger refused", name=name, reason=str(error))
             return False
@@ -198,14 +198,6 @@ class Knowledge:
     def frozen(self) -> bool:
         """Whether people ordered one version to be kept."""
         return self._shelf is not None and self._shelf.release.frozen
-
-    def _made(self, snapshot: Snapshot) -> Model:
-        """Raises ValueError."""
-        if snapshot.layout != LAYOUT:
-            raise SnapshotRefused(f"made for features {snapshot.layout}, this scorer has {LAYOUT}")
-        model = Model.trained(snapshot, self._curve)
-        model.scores(np.zeros((1, len(CATALOGUE))))  # fits what will be asked
-        return model
 
     def take_part(self, sealed: bytes) -> bool:
         """Use a sealed part of the table of entities; False when it is refused."""

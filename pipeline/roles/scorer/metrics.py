@@ -57,6 +57,7 @@ class ScorerMetrics:
         self.broker_silent = gauge("broker_silent_seconds", "Time since the broker last told how much waits")
         self.lag = gauge("consumer_lag", "Records not yet handled", ["role", "partition"])
         self.model_info = gauge("model_info", "1 for the model in use", ["version"])
+        self.model_frozen = gauge("model_frozen", "1 while people keep one version of the model in force")
         self.model_age = gauge("model_age_seconds", "Age of the newest transaction the model has learned from")
         self.policy_info = gauge("policy_info", "1 for the policy in use", ["version"])
 

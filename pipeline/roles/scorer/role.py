@@ -306,6 +306,7 @@ class Scorer:
         current = self._knowledge.current
         metrics.model_info.clear()
         metrics.model_info.labels(current.model.version).set(1)
+        metrics.model_frozen.set(self._knowledge.frozen)
         metrics.policy_info.clear()
         metrics.policy_info.labels(current.policy.version).set(1)
         if current.model.as_of is not None:
