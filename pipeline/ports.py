@@ -149,8 +149,7 @@ class PartsReader(Protocol):
     async def start(self) -> None: ...
 
     def read(self, places: Mapping[tuple[Topic, int], int | None]) -> None:
-        """From now on exactly these, each from its offset (None: from the log's beginning) or from where it is read
-        already."""
+        """From now on exactly these, each from its offset (None: from the log's beginning)."""
 
     async def poll(self, timeout_s: float) -> Mapping[tuple[Topic, int], Sequence[Record]]:
         """What has come, {} when nothing came in time."""

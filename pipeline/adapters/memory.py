@@ -112,7 +112,7 @@ class MemoryPartsReader:
     async def start(self) -> None: ...
 
     def read(self, places: Mapping[tuple[Topic, int], int | None]) -> None:
-        self._next = {place: self._next.get(place, 0) if at is None else at for place, at in places.items()}
+        self._next = {place: at or 0 for place, at in places.items()}
 
     async def poll(self, timeout_s: float) -> dict[tuple[Topic, int], Sequence[Record]]:
         found: dict[tuple[Topic, int], Sequence[Record]] = {}

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
 from scorer_world import KEY, PARTITIONS, card_in, delivered_curve, delivered_money, delivered_policy, parse, place_of
 
@@ -20,7 +20,7 @@ from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.memory import MemoryProfiles
 from pipeline.core import scored
 from pipeline.core.features import CATALOGUE
-from pipeline.core.topics import CARD_EVENTS, DEAD_LETTERS, DECISIONS, SCORED, TRANSACTIONS, Outgoing, Topic
+from pipeline.core.topics import CARD_EVENTS, DEAD_LETTERS, DECISIONS, MOVED_ROWS, SCORED, TRANSACTIONS, Outgoing, Topic
 from pipeline.embedded.broker import start_broker
 from pipeline.roles.scorer.knowledge import Knowledge
 from pipeline.roles.scorer.metrics import ScorerMetrics
@@ -122,13 +122,59 @@ async def scoring(bank: Bank) -> AsyncIterator[Worker]:
         await following
 
 
-def test_histories_and_reports_reach_the_cards_they_are_of(tmp_path: Path) -> None:
-    broker = start_broker(tmp_path, partition_mb=1)
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    broker = start_broker(tmp_path_factory.mktemp("cards-broker"), partition_mb=1)
+    yield broker.bootstrap
+    broker.stop()
+
+
+def made(bootstrap: str, prefix: str) -> ScorerSettings:
+    return ScorerSettings(kafka_bootstrap=bootstrap, topic_prefix=prefix, snapshot_key=None, scorer_checkpoint_ms=20)
+
+
+def test_parts_are_read_from_where_they_are_wanted(bootstrap: str) -> None:
+    """Also once more from the beginning, when a partition comes back to a worker that saved nothing of it."""
 
     async def story() -> None:
-        settings = ScorerSettings(
-            kafka_bootstrap=broker.bootstrap, topic_prefix="", snapshot_key=None, scorer_checkpoint_ms=20
-        )
+        settings = made(bootstrap, "parts.")
+        await create_topics(settings, PARTITIONS)
+        log = KafkaLog(settings)
+        await log.start()
+        for number in range(PARTITIONS):
+            await log.append(CARD_EVENTS, {number: [Outgoing(b"k", b"%d" % at) for at in range(3)]})
+        reader = KafkaPartsReader(settings)
+        await reader.start()
+
+        async def read(places: dict[tuple[Topic, int], int | None]) -> list[tuple[int, int]]:
+            found: list[tuple[int, int]] = []
+            reader.read(places)
+            async with asyncio.timeout(BOUND_S):
+                while len(found) < sum(3 - (at or 0) for (topic, _), at in places.items() if topic is CARD_EVENTS):
+                    for (_, number), records in (await reader.poll(0.05)).items():
+                        found += [(number, record.offset) for record in records]
+            return sorted(found)
+
+        everything: dict[tuple[Topic, int], int | None] = {
+            (CARD_EVENTS, 0): None,
+            (MOVED_ROWS, 0): None,
+            (CARD_EVENTS, 2): 1,
+        }
+        expected = [(0, 0), (0, 1), (0, 2), (2, 1), (2, 2)]
+        assert await read(everything) == expected
+        assert await read({(CARD_EVENTS, 0): 3, (MOVED_ROWS, 0): None, (CARD_EVENTS, 2): 3}) == []
+        assert await read(everything) == expected
+        assert await read({(CARD_EVENTS, 1): 2}) == [(1, 2)]
+        assert await read({(CARD_EVENTS, 1): 0}) == [(1, 0), (1, 1), (1, 2)]
+        await reader.stop()
+        await log.stop()
+
+    asyncio.run(story())
+
+
+def test_histories_and_reports_reach_the_cards_they_are_of(bootstrap: str) -> None:
+    async def story() -> None:
+        settings = made(bootstrap, "")
         await create_topics(settings, PARTITIONS)
         log = KafkaLog(settings)
         await log.start()
@@ -176,7 +222,4 @@ def test_histories_and_reports_reach_the_cards_they_are_of(tmp_path: Path) -> No
         await asyncio.gather(reading, return_exceptions=True)
         await log.stop()
 
-    try:
-        asyncio.run(story())
-    finally:
-        broker.stop()
+    asyncio.run(story())

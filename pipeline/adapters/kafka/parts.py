@@ -28,6 +28,7 @@ class KafkaPartsReader:
         self._consumer: Any = None
         self._wanted: dict[tuple[Topic, int], int | None] = {}
         self._next: dict[tuple[Topic, int], int] = {}
+        self._first: dict[tuple[Topic, int], int] = {}
         self._moved = False
 
     async def start(self) -> None:
@@ -42,7 +43,7 @@ class KafkaPartsReader:
 
     def read(self, places: Mapping[tuple[Topic, int], int | None]) -> None:
         same = places.keys() == self._next.keys() and all(
-            at is None or at == self._next[place] for place, at in places.items()
+            self._next[place] == (self._first[place] if at is None else at) for place, at in places.items()
         )
         if not same:
             self._wanted, self._moved = dict(places), True
@@ -85,4 +86,5 @@ class KafkaPartsReader:
                 )  # fmt: skip
             self._consumer.seek(partition, at)
             self._next[place] = at
+            self._first[place] = first[partition]
         self._moved = False
