@@ -25,7 +25,7 @@ from pipeline.app.configuration import (
 )
 from pipeline.core.features import CATALOGUE
 from pipeline.core.model_shelf import fitting
-from pipeline.core.topics import CONTROL, CUSTOMER_STATE, LABELS, SCORED
+from pipeline.core.topics import CONTROL, CUSTOMER_EVENTS, CUSTOMER_STATE, LABELS, SCORED
 from pipeline.ports_archive import Past
 from pipeline.roles.learner.columns import COLUMNS
 from pipeline.roles.learner.customer_metrics import CustomerMetrics
@@ -34,8 +34,9 @@ from pipeline.roles.learner.kinds import maker
 from pipeline.roles.learner.labelled import Contender
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.release import ReleasePlan, Releasing
-from pipeline.roles.learner.role import Learner, World
+from pipeline.roles.learner.role import Learner
 from pipeline.roles.learner.settings import LearnerSettings
+from pipeline.roles.learner.world import World
 
 FEATURE_NAMES = tuple(feature.name for feature in CATALOGUE)
 
@@ -56,6 +57,7 @@ async def run_learner(stop: asyncio.Event, worker: int = 0) -> None:
         clock=SystemClock(),
         open_labels=lambda: KafkaReader(settings, LABELS),
         past=_past(settings.learner_archive_dir),
+        open_customer_events=lambda: KafkaReader(settings, CUSTOMER_EVENTS),
     )
     curve = parse_prior(*read(settings, "models/prior.toml"))
     models = read_models(settings)

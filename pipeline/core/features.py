@@ -112,6 +112,17 @@ MERCHANT_FEATURES: Final = (
 """In the order of `pipeline.core.merchant_habits.NAMES`: what the learner tells of the merchant, or where none is named of
 the terminal, without any label."""
 
+CUSTOMER_FEATURES: Final = (
+    Feature("hours_since_contact_changed", "hours", "hours since the customer's phone, e-mail or address was changed", "距客户电话、邮箱或地址变更的小时数", _half_at(24, 1.0), False),
+    Feature("hours_since_sim_swap", "hours", "hours since the customer's SIM card was swapped", "距客户 SIM 卡更换的小时数", _half_at(24, 1.0), False),
+    Feature("hours_since_device_added", "hours", "hours since the customer added a device", "距客户新增设备的小时数", _half_at(24, 1.0), False),
+    Feature("hours_since_pin_changed", "hours", "hours since the customer's PIN was changed", "距客户密码变更的小时数", _half_at(24, 1.0), False),
+    Feature("logins_failed_24h", "count", "log-ins of the customer that failed in 24 hours, at most 16", "客户24小时内登录失败次数（至多16）", _half_at(3), False),
+    Feature("travel_notice", "flag", "1: a travel notice of the customer covers this country now, 0: only other countries", "1：客户此时的出行报备含该国家或地区；0：只含其他国家或地区", _between(0.0, 1.0, 0.5), False),
+)  # fmt: skip
+"""In the order of `pipeline.core.customer_history.NAMES`: what became of the customer in the last 30 days; missing where
+nothing did."""
+
 KINDS: Final = ("terminal", "merchant", "card")
 """The entities whose confirmed frauds are told to every scorer (`pipeline.core.entity_table`)."""
 
@@ -136,7 +147,9 @@ ENTITY_FEATURES: Final = (
 that learns without labels sees them."""
 assert len(ENTITY_FEATURES) == len(KINDS) * len(NAMES)
 
-CATALOGUE: Final = (*FEATURES, *MOMENT_FEATURES, *CARD_FEATURES, *MERCHANT_FEATURES, *ENTITY_FEATURES)
+CATALOGUE: Final = (
+    *FEATURES, *MOMENT_FEATURES, *CARD_FEATURES, *MERCHANT_FEATURES, *CUSTOMER_FEATURES, *ENTITY_FEATURES,
+)  # fmt: skip
 """All columns of a scored transaction."""
 
 MODEL_FEATURES: Final = tuple(feature.name for feature in FEATURES if feature.modelled)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.currencies import Money
+from pipeline.core.customer_table import EMPTY_CUSTOMERS, CustomerTable
 from pipeline.core.entities import EntityKeys
 from pipeline.core.entity_table import EMPTY_TABLE, EntityTable
 from pipeline.core.lists import NO_LISTS, Lists
@@ -59,6 +60,7 @@ class Versions(NamedTuple):
     lists: Lists = NO_LISTS
     entities: EntityTable = EMPTY_TABLE
     merchants: Merchants = EMPTY_MERCHANTS
+    customers: CustomerTable = EMPTY_CUSTOMERS
     challengers: Sequence[Challenger] = ()
 
 

@@ -54,13 +54,17 @@ class Customer(msgspec.Struct, omit_defaults=True, kw_only=True):
     guarantors: list[Any] = []
 
 
-class CustomerEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
+class CustomerEvent(msgspec.Struct, omit_defaults=True, kw_only=True, rename={"first": "from", "last": "to"}):
     """Record of ``customer-events`` (key customer): what became of a customer's ways to us. ``type``: sim_swapped,
-    call_forwarded, phone_changed, device_added …; those that nobody here needs are passed over."""
+    call_forwarded, phone_changed, device_added …; those that nobody here needs are passed over. A travel_notice has
+    ``countries`` (ISO 3166 alpha-2) and its first and last day, ``from`` and ``to``."""
 
     customer: str
     type: str
     time: str
+    countries: list[str] | None = None
+    first: str | None = None
+    last: str | None = None
 
 
 class Label(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -151,7 +151,7 @@ def _score(
     times = keys.times
     told = (
         moments(rows, times), note_features(rows, times, notes), versions.merchants.features(keys, own, exempt),
-        versions.entities.features(keys),
+        versions.customers.features(keys, rows), versions.entities.features(keys),
     )  # fmt: skip
     matrix = np.concatenate([own, *told], axis=1)
     scores = versions.model.scores(matrix)

@@ -19,7 +19,8 @@ from pipeline.ports import Outgoing, Poll
 from pipeline.ports_archive import Past
 from pipeline.roles.learner.course import FeatureSpace, Plan
 from pipeline.roles.learner.metrics import LearnerMetrics
-from pipeline.roles.learner.role import Learner, Pace, World
+from pipeline.roles.learner.role import Learner
+from pipeline.roles.learner.world import Pace, World
 
 KEY = b"a key of sixteen bytes or more"
 SPACE = FeatureSpace(4, "layout-1")

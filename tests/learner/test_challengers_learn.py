@@ -24,7 +24,8 @@ from pipeline.roles.learner.course import Course, Plan
 from pipeline.roles.learner.labelled import Contender
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.release import ReleasePlan, Releasing
-from pipeline.roles.learner.role import Learner, Pace, World
+from pipeline.roles.learner.role import Learner
+from pipeline.roles.learner.world import Pace, World
 
 
 def quick() -> Logistic:

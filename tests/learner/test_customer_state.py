@@ -35,7 +35,8 @@ from pipeline.roles.learner.course import FeatureSpace
 from pipeline.roles.learner.customer_metrics import CustomerMetrics
 from pipeline.roles.learner.customers import AGAIN_S, LOOK_S, MOST_A_SECOND, CustomerPace, Customers
 from pipeline.roles.learner.metrics import LearnerMetrics
-from pipeline.roles.learner.role import Learner, World
+from pipeline.roles.learner.role import Learner
+from pipeline.roles.learner.world import World
 
 START = 1_790_000_000.0
 NAMES = [feature.name for feature in CATALOGUE]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from models.binning import Column
-from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, KINDS
+from pipeline.core.features import CATALOGUE, CUSTOMER_FEATURES, ENTITY_FEATURES, KINDS
 
 _COUNTS: Final = (0.0, 0.05, 0.3, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0)
 _DAYS: Final = (
@@ -24,6 +24,14 @@ _KNOTS: Final = {
 """Knots, fine and coarse, of what labels say. Given, not learned: before the first label there is nothing to learn from,
 and by then the bins are settled."""
 
+_HOURS: Final = (0.0, 1.0, 4.0, 12.0, 24.0, 48.0, 96.0, 168.0, 336.0, 720.0)
+_CUSTOMER_KNOTS: Final = {
+    **dict.fromkeys((feature.name for feature in CUSTOMER_FEATURES), _HOURS),
+    "logins_failed_24h": (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 16.0),
+    "travel_notice": (0.0, 1.0),
+}
+"""Of what befalls few: a sample of rows may show none of them."""
+
 _CODES: Final = frozenset(("mcc_code", "entry_mode_code"))
 _CROSSED: Final = frozenset((
     "amount", "amount_ratio", "amount_z", "count_1h", "count_24h", "sum_24h", "sum_24h_ratio", "count_24h_ratio",
@@ -36,7 +44,13 @@ _CROSSED: Final = frozenset((
 def _columns() -> tuple[Column, ...]:
     behaviour = len(CATALOGUE) - len(ENTITY_FEATURES)
     made = [
-        Column(feature.name, feature.name, category=feature.name in _CODES, crossed=feature.name in _CROSSED)
+        Column(
+            feature.name,
+            feature.name,
+            _CUSTOMER_KNOTS.get(feature.name),
+            category=feature.name in _CODES,
+            crossed=feature.name in _CROSSED,
+        )
         for feature in CATALOGUE[:behaviour]
     ]
     for feature in ENTITY_FEATURES:

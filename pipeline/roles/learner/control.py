@@ -24,7 +24,7 @@ class LogSilent(Exception):
 @dataclass
 class Found:
     """What ``control`` held that is signed with our key: the snapshot to go on from with its key, blob and time, the parts
-    of the table by number, what was told of merchants, the challengers' newest snapshots by name, the highest epoch of any
+    of the table by number, what was told of merchants and customers, the challengers' newest snapshots by name, the highest epoch of any
     record, and where reading ended."""
 
     snapshot: Snapshot | None = None

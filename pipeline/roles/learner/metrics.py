@@ -14,6 +14,7 @@ LEARNED_AS = ("genuine", "fraud", "unlabelled")
 LATE = ("found", "not_archived", "other_features", "to_come", "failed")
 JUDGED = ("classifier", "prior")
 SCORES = ("percentile", "score")
+NOT_AN_EVENT = "not_an_event"
 BANDS = ("alert_factor", "half_share", "drift", "ece", "slope_low", "slope_high")
 """What a version may be withheld for."""
 
@@ -81,8 +82,10 @@ class LearnerMetrics:
         self.table_entities = gauge("table_entities", "Terminals, merchants and cards with confirmed frauds.")
         self.table_parts = counter("table_parts_total", "Parts of the table of entities told, repeats not counted.")
         self.known = gauge(
-            "known_entities", "Merchants of which the learner knows something without labels.", ("kind",)
+            "known_entities", "Merchants and customers of which something is known without labels.", ("kind",)
         )
+        self.dead_letters = counter("dead_letters", "Messages that could not be used, by reason", ("reason",))
+        self.dead_letters.labels(NOT_AN_EVENT)
         self.told_bytes = counter("told_bytes_total", "Bytes told of them to all scorers.", ("kind",))
         self.log_loss = gauge("log_loss", "Recent log loss on labelled transactions.", ("of",))
         self.qualified = gauge("classifier_qualified", "1 while the score is the classifier's probability.")

@@ -11,7 +11,7 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import chain
 
 import structlog
 
@@ -19,53 +19,21 @@ from models.snapshot import Labelled, Snapshot, seal
 from pipeline.core.entity_record import seal_part
 from pipeline.core.told import seal_told
 from pipeline.core.topics import CONTROL, LABELS, MODEL_KEY, SCORED, challenger_key
-from pipeline.ports import Clock, Lease, Log, Outgoing, Poll, Reader
-from pipeline.ports_archive import Past
+from pipeline.ports import Outgoing, Poll, Reader
 from pipeline.roles.learner.casting import Cast, cast
 from pipeline.roles.learner.control import ControlState, Found
 from pipeline.roles.learner.course import Course, FeatureSpace, Plan
 from pipeline.roles.learner.customers import Customers
+from pipeline.roles.learner.customers_followed import CustomersFollowed
 from pipeline.roles.learner.inputs import EVERYTHING_MS, LabelsRead, Stretch, in_order, read_again, up_to
 from pipeline.roles.learner.late import Fetching
 from pipeline.roles.learner.metrics import LearnerMetrics
 from pipeline.roles.learner.release import Releasing, report_of
+from pipeline.roles.learner.world import Pace, World
 
 LEASE_NAME = "learner"
 
 _log = structlog.get_logger(__name__)
-
-
-class World(NamedTuple):
-    """The ports the learner works on. ``open_…`` make a fresh reader each time."""
-
-    open_scored: Callable[[], Reader]
-    open_control: Callable[[], Reader]
-    log: Log
-    lease: Lease
-    clock: Clock
-    open_labels: Callable[[], Reader]
-    past: Past | None = None
-    """Rows that have left the learner's memory; None: labels of theirs are not learned."""
-
-
-class Pace(NamedTuple):
-    """How often, in seconds. A lease is renewed at a third of its time; retries double from the first to the last."""
-
-    snapshot_s: float = 30.0
-    repeat_s: float = 60.0
-    lease_s: float = 15.0
-    poll_s: float = 0.5
-    lag_s: float = 5.0
-    first_retry_s: float = 0.5
-    last_retry_s: float = 30.0
-    control_silence_s: float = 30.0
-    """``control`` not read to its end for so long: begin again rather than learn without what it holds."""
-    labels_s: float = 0.2
-    """How often to look for labels; what they change in the table is told at once."""
-    orders_s: float = 1.0
-    """How often to look for orders about the model."""
-    tell_s: float = 0.8
-    """How often what changed of merchants is told: scorers know it within a second."""
 
 
 class LeaseLost(Exception):
@@ -116,6 +84,7 @@ class Learner:
         self._heard_at = 0.0
         self._repeated_at = 0.0
         self._told_at = float("-inf")
+        self._followed: CustomersFollowed | None = None
         self._published: _Published | None = None
         self._late = Fetching(world.past, metrics)
 
@@ -163,6 +132,8 @@ class Learner:
                 await labels.stop()
                 await orders.stop()
                 await self._late.end()
+                if self._followed is not None:
+                    await self._followed.stop()
         finally:
             self._published = None
             self._metrics.standby()
@@ -206,7 +177,8 @@ class Learner:
         # that is retained: rows already learned are known by their source offsets.
         resumed = parts.resumed
         start = dict(resumed.reading) if resumed and not self._read_all else None
-        self._read_all = True
+        again, self._read_all = self._read_all, True
+        await self._follow_customers(found, again)
         partitions = await reader.start(start)
         known = resumed.labelled if resumed else None
         await labels.start(dict(known.labels) if known else None)
@@ -231,6 +203,13 @@ class Learner:
             await self._repeat(course, lease_epoch, epoch)
             await self._hear_orders(orders, parts.plan)
             await self._watch(reader, course)
+
+    async def _follow_customers(self, found: Found, again: bool) -> None:
+        self._followed = None
+        if (open_events := self._world.open_customer_events) is not None:
+            told = found.told.get("customers")
+            self._followed = CustomersFollowed(open_events(), self._world.log, self._metrics, told)
+            await self._followed.start(again)
 
     async def _recall(
         self, course: Course, resumed: Snapshot, known: Labelled, lease_epoch: int, stop: asyncio.Event
@@ -282,6 +261,8 @@ class Learner:
         self._heard_at = self._world.clock.now()
         self._late.turn(course)
         await heard.hear(course, up_to_ms)
+        if self._followed is not None:
+            await self._followed.hear()
         changed = self._changed(course, epoch)
         if self._heard_at - self._told_at >= self._pace.tell_s:
             changed += self._told(course, epoch)
@@ -310,7 +291,7 @@ class Learner:
     def _told(self, course: Course, epoch: int) -> list[Outgoing]:
         self._told_at = self._world.clock.now()
         told = []
-        for one in course.told(epoch):
+        for one in chain(course.told(epoch), self._followed.tellings(epoch) if self._followed else ()):
             told.append(sealed := seal_told(one, self._key))
             self._metrics.told_bytes.labels(one.kind).inc(len(sealed.value))
         return told

@@ -16,7 +16,7 @@ from pipeline.core.features import MODEL_FEATURES, NUMBER_OF, SURPRISE_FEATURES,
 from pipeline.roles.learner.course import Plan
 from pipeline.roles.learner.customers import CustomerPace
 from pipeline.roles.learner.labelled import LabelPlan
-from pipeline.roles.learner.role import Pace
+from pipeline.roles.learner.world import Pace
 from pipeline.settings import PREFIX, Settings
 
 LEAST_KEY_BYTES = 16

@@ -17,6 +17,7 @@ from models.calibrate import PriorCurve
 from models.scorer import Model
 from models.snapshot import SnapshotRefused, open_sealed
 from pipeline.core.currencies import Money
+from pipeline.core.customer_table import CustomerTable
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import EntityTable
 from pipeline.core.features import LAYOUT
@@ -26,7 +27,7 @@ from pipeline.core.model_shelf import ModelShelf, fitting
 from pipeline.core.models_file import MAX_CHALLENGERS
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Challenger, Versions
-from pipeline.core.told import Heard, is_told_key, open_told
+from pipeline.core.told import Heard, Kind, Told, is_told_key, open_told
 from pipeline.core.topics import MODEL_KEY, MODEL_ORDER_KEY, challenger_name, is_table_key
 from pipeline.ports import Reader
 
@@ -74,7 +75,8 @@ class Knowledge:
         self._parse = parse
         self._shelf = None if snapshot_key is None else ModelShelf(snapshot_key, partial(fitting, curve=curve))
         self._heard = Heard()
-        self._merchants = MerchantTable()
+        merchants, customers = MerchantTable(), CustomerTable()
+        self._take_told: dict[Kind, Callable[[Told], None]] = {"merchants": merchants.take, "customers": customers.take}
         self._challengers: dict[str, Challenger] = {}
         _check_met(policy, lists)
         self._waiting: Lists | None = None
@@ -84,7 +86,13 @@ class Knowledge:
         self._unmet = False
         """The policy that was read last asks lists that were not there."""
         self.current = Versions(
-            policy.in_force(lists), Model.day_one(LAYOUT, curve), money, lists, EntityTable(), self._merchants
+            policy.in_force(lists),
+            Model.day_one(LAYOUT, curve),
+            money,
+            lists,
+            EntityTable(),
+            merchants,
+            customers,
         )
 
     def reload(self, source: PolicySource) -> bool:
@@ -211,15 +219,15 @@ class Knowledge:
         return True
 
     def take_told(self, sealed: bytes) -> bool:
-        """Use what is told of merchants; False when it is refused."""
+        """Use what is told of merchants or customers; False when it is refused."""
         if self._key is None:
             return False  # said of the model already
         try:
             told = open_told(sealed, self._key)
             self._heard.check(told)
-            self._merchants.take(told)
+            self._take_told[told.kind](told)
         except ValueError as error:
-            log.error("what was told of merchants is refused, what is in hand stays", reason=str(error))
+            log.error("what was told of merchants or customers is refused, what is in hand stays", reason=str(error))
             return False
         return True
 
