@@ -19,7 +19,7 @@ _LOGS: Final = LOGS.tolist()
 
 
 class TailSurprise(AnomalyDetector):  # type: ignore[misc]  # River has no types
-    """The sum of surprises of a row's features among a sample of earlier rows, 0 as usual as can be, unbounded.
+    """The sum of surprises of a row's features among a sample of earlier rows, from 0, as usual as can be, up to 6 a feature.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class TailSurprise(AnomalyDetector):  # type: ignore[misc]  # River has no types
     >>> for number in range(1_000):
     ...     usual.learn_one({"amount": number % 100, "abroad": number % 50 == 0})
     >>> round(usual.score_one({"amount": 10, "abroad": 0}), 3)
-    0.011
+    0.105
     >>> round(usual.score_one({"amount": 99, "abroad": 1}), 3)
-    36.133
+    8.445
 
     """
 

@@ -25,7 +25,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({
     "amount": {"amount": "amount_ratio", "amount_ratio": "amount_ratio", "amount_z": "amount_ratio"},
     "spending": {
         "sum_1m": "", "sum_10m": "", "sum_1h": "", "sum_24h": "sum_24h_ratio", "sum_7d": "",
-        "sum_24h_ratio": "sum_24h_ratio",
+        "sum_24h_ratio": "sum_24h_ratio", "mean_24h_ratio": "", "mean_7d_ratio": "", "max_14d_ratio": "",
     },
     "pace": {
         "count_1m": "count_10m", "count_10m": "count_10m", "count_1h": "count_1h", "count_24h": "count_24h",
@@ -34,6 +34,19 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({
     "cash": {"is_cash": "", "cash_count_24h": "cash_count_24h", "cash_count_7d": "cash_count_24h"},
     "place": {"km_from_last": "km_from_last", "speed_kmh": "km_from_last", "new_country": "", "abroad": ""},
     "merchant": {"new_merchant": "", "new_mcc": "", "mcc_code": ""},
+    "merchant_habits": {
+        "merchant_amount_z": "", "merchant_count_24h_ratio": "", "merchant_age_days": "",
+        "merchant_new_cards_1h_ratio": "merchant_new_cards_1h_ratio",
+    },
+    "card_reports": {
+        "reported_lost": "", "reported_stolen": "", "days_since_replaced": "days_since_replaced",
+        "days_since_wallet_added": "days_since_wallet_added",
+    },
+    "customer_changes": {
+        "hours_since_contact_changed": "hours_since_contact_changed", "hours_since_sim_swap": "hours_since_sim_swap",
+        "hours_since_device_added": "hours_since_device_added", "hours_since_pin_changed": "hours_since_pin_changed",
+        "logins_failed_24h": "logins_failed_24h", "travel_notice": "",
+    },
     "entry": {"new_entry_mode": "", "entry_mode_rare": "", "entry_mode_code": ""},
     "hour": {"hour_rarity": "", "hour_of_day": ""},
     "refusals": {"declines_1h": "declines_1h", "declines_24h": "declines_1h"},

@@ -1,6 +1,7 @@
 """A bank's past: models learned on the way, two policies, all of it archived as the archive role does it."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,19 @@ import numpy as np
 
 from models.calibrate import parse_prior
 from models.classifier import KIND, Classifier
+from models.detector import DetectorPlan
 from models.half_space_trees import Shape
-from models.learning import Learning
 from models.percentile import Percentile
 from models.progress import LEAST_FRAUDS, LEAST_ORDINARY, Progress
 from models.scorer import Model
 from models.snapshot import Labelled, Snapshot, seal
-from models.trees_detector import TreesDetector
+from models.surprise import SurprisePlan
+from models.trees_detector import TreesPlan
 from pipeline.adapters.memory import StoredRecord
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.core.columns import SCHEMA
-from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, UNIT
+from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, NUMBER_OF, SURPRISE_FEATURES, UNIT
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.poll import Challenger, Versions
 from pipeline.core.topics import MODEL_KEY, POLICY_KEY
@@ -74,18 +76,21 @@ def labelled(seed: int) -> Labelled:
     return Labelled(KIND, classifier.dump(), progress, {}, {}, {})
 
 
-def snapshot(seed: int) -> Snapshot:
-    shape = Shape(trees=12, height=6, window=100, seed=seed)
-    learning = Learning(shape, MODEL_FEATURES)
-    rows = np.random.default_rng(seed).random((100, len(MODEL_FEATURES)))
-    learning.learn(rows)
-    trees = learning.trees()
-    quantiles = np.sort(trees.score(rows))[::10]
-    grid = Percentile(np.linspace(0.0, 100.0, len(quantiles)), quantiles)
-    trees_ = TreesDetector(shape, UNIT, trees)
-    return Snapshot(
-        LAYOUT, MODEL_FEATURES, trees_, grid, 100, 100, 1, {0: 1}, {0: 1}, NOON, labelled(seed) if seed == 2 else None
-    )
+PLANS: Sequence[DetectorPlan] = (
+    TreesPlan(Shape(trees=12, height=6, window=100, seed=1), MODEL_FEATURES, UNIT),
+    SurprisePlan(SURPRISE_FEATURES, tuple(NUMBER_OF[name] for name in SURPRISE_FEATURES), window=100),
+)
+
+
+def snapshot(number: int) -> Snapshot:
+    """Of the one kind of detector and the other."""
+    plan = PLANS[(number - 1) % 2]
+    learning, rows = plan.begin(), np.random.default_rng(number).lognormal(1, 4, (100, len(CATALOGUE)))
+    learning.learn(plan.see(rows), np.zeros(100))
+    detector = learning.detector()
+    grid = Percentile.from_scores(detector.score(plan.see(rows)))
+    told = labelled(number) if number == 2 else None
+    return Snapshot(LAYOUT, plan.names, detector, grid, 100, 100, 1, {0: 1}, {0: 1}, NOON, told)
 
 
 def policy(text: str) -> Policy:

@@ -18,7 +18,7 @@ from pipeline.adapters.parquet_deciders import ParquetDeciders
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.cli import main
 from pipeline.core.decision import Reason
-from pipeline.core.features import CATALOGUE
+from pipeline.core.features import CATALOGUE, MODEL_FEATURES, SURPRISE_FEATURES
 from pipeline.core.grounds import LEAST_LOG_ODDS
 from pipeline.core.topics import CONTROL, DECISIONS, MODEL_KEY, POLICY_KEY, Outgoing
 from pipeline.lab.explain.explanation import Explanation
@@ -56,6 +56,8 @@ def test_a_thousand_past_decisions_come_out_the_same_to_the_bit(explained: dict[
     assert len({one.model_version for one in scored}) == 3, "models came and went"
     assert len({one.policy_version for one in scored}) == 2
     assert len({one.outcome for one in scored}) >= 4, "not all were approved"
+    looked_at = {one.model_version[:4]: {each.name for each in one.features if each.modelled} for one in scored}
+    assert looked_at == {"hst-": {*MODEL_FEATURES}, "surp": {*SURPRISE_FEATURES}, "day-": set()}
 
 
 def test_reasons_and_what_the_score_comes_from_are_those_of_then(past: Past, explained: dict[str, Explanation]) -> None:

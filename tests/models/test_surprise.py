@@ -1,10 +1,15 @@
 """The surprise: River's a row at a time and ours by thousands are one; a sample of what came lately, and of nothing else."""
 
+import contextlib
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from river import checks
 
+from models import river_surprise
 from models.river_surprise import TailSurprise
 from models.surprise import CAP, Surprise, SurpriseLearning, SurprisePlan
 from models.systematic_sample import CAPACITY, SystematicSample
@@ -159,3 +164,13 @@ def test_rivers_detector_needs_no_time_and_says_nothing_of_what_it_has_not_seen(
         one.learn_one({"amount": float(number % 1_000)})
     assert one.stride == 4
     assert one.score_one({"amount": 999.0, "new": 1.0}) > one.score_one({"amount": 990.0}) > 4
+
+
+def test_it_is_a_detector_of_rivers_and_its_example_is_true() -> None:
+    passed = 0
+    with contextlib.suppress(ModuleNotFoundError):  # the last ones, on data sets, need scikit-learn
+        for check in checks.yield_checks(TailSurprise()):
+            check(TailSurprise())
+            passed += 1
+    assert passed >= 10
+    assert doctest.testmod(river_surprise) == (0, 4)

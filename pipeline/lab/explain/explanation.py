@@ -20,7 +20,7 @@ class Again(msgspec.Struct, frozen=True):
 
 
 class FeatureValue(msgspec.Struct, frozen=True):
-    """``value`` exactly as it was; None: missing. ``modelled``: whether models see it."""
+    """``value`` exactly as it was; None: missing. ``modelled``: whether what the model learned without labels looks at it."""
 
     name: str
     value: float | None

@@ -107,7 +107,7 @@ def _explained(
         degraded=bool(row["degraded"]),
         scored=bool(row["scored"]),
         **{name: row[name] for name in MEASURES},
-        features=_features(row),
+        features=_features(row, model),
         reasons=None if seen is None else seen.reasons(words),
         thresholds=None if seen is None or not row["scored"] else seen.thresholds(),
         rules=None if seen is None else rules_seen(rules, seen.columns) if row["scored"] else [],
@@ -125,10 +125,12 @@ def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _features(row: Row) -> list[FeatureValue]:
+def _features(row: Row, model: Model | str) -> list[FeatureValue]:
     if row["layout"] != LAYOUT:
         return []
-    return [FeatureValue(one.name, row[one.name], one.unit, one.en, one.zh, one.modelled) for one in CATALOGUE]
+    snapshot = None if isinstance(model, str) else model.snapshot
+    seen = frozenset(() if snapshot is None else snapshot.names)
+    return [FeatureValue(one.name, row[one.name], one.unit, one.en, one.zh, one.name in seen) for one in CATALOGUE]
 
 
 # --- the score
