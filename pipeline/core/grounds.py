@@ -43,9 +43,8 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({
         "days_since_wallet_added": "days_since_wallet_added",
     },
     "customer_changes": {
-        "hours_since_contact_changed": "hours_since_contact_changed", "hours_since_sim_swap": "hours_since_sim_swap",
-        "hours_since_device_added": "hours_since_device_added", "hours_since_pin_changed": "hours_since_pin_changed",
-        "logins_failed_24h": "logins_failed_24h", "travel_notice": "",
+        "hours_since_contact_changed": "", "hours_since_sim_swap": "", "hours_since_device_added": "",
+        "hours_since_pin_changed": "", "logins_failed_24h": "logins_failed_24h", "travel_notice": "",
     },
     "entry": {"new_entry_mode": "", "entry_mode_rare": "", "entry_mode_code": ""},
     "hour": {"hour_rarity": "", "hour_of_day": ""},
