@@ -22,6 +22,7 @@ from pipeline.cli_evaluate import evaluate
 from pipeline.cli_explain import explain
 from pipeline.cli_model import model
 from pipeline.cli_pilot import pilot
+from pipeline.cli_whatif import whatif
 from pipeline.core.topics import DEFAULT_PARTITIONS
 from pipeline.lab.bench.options import PARTS, REFERENCES
 from pipeline.lab.simulate.presets import PRESETS, TABLE_PRESETS
@@ -132,6 +133,7 @@ main.add_command(compromise)
 main.add_command(explain)
 main.add_command(model)
 main.add_command(pilot)
+main.add_command(whatif)
 
 
 @main.group()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pipeline.core.archive_columns import Columns
 from pipeline.core.archive_files import Kind, Piece
+from pipeline.core.decide import Judgement
 from pipeline.core.point_of_compromise import Looked, Window
 from pipeline.ports import WholeReader
 
@@ -184,3 +185,44 @@ class PastVersions(Protocol):
 
     def policy(self, version: str) -> str | None:
         """The text, None where there is none."""
+
+
+class Weighed(NamedTuple):
+    """A way in which past rows were weighed: the policy's level and masks (see `pipeline.lab.whatif.candidate`)."""
+
+    level: int
+    masks: tuple[int, ...]
+
+
+class Redecided(NamedTuple):
+    """Rows by partition and source offset (int64[n] each), and what each is decided as."""
+
+    partitions: Any
+    offsets: Any
+    judgements: Sequence[Judgement]
+
+
+class Trials(Protocol):
+    """Past decisions beside what would have been decided: first `open`, then either `weigh` and `judge`, or `decided`
+    again and again and `judge_decided`, then `figures`. Raises `OSError` where files cannot be read."""
+
+    def open(self, first: date, last: date, known_at_ms: int) -> Mapping[str, int]:
+        """Look at the days from ``first`` to ``last``, with the labels in force at that moment. Policy version → rows."""
+
+    def weigh(self, level: str, masks: Sequence[str], could_change: str) -> Sequence[Weighed]:
+        """Weigh the rows for which the SQL ``could_change`` is true; the distinct results."""
+
+    def draws(self, soft: Sequence[Weighed], most: float) -> tuple[Sequence[int], Sequence[str], Sequence[float]]:
+        """Numbers, ids and amounts of the rows so weighed whose amount is at most ``most``."""
+
+    def judge(self, found: Sequence[tuple[Weighed, Judgement]], let_off: Mapping[int, Judgement]) -> None:
+        """What each way of weighing amounts to, but for the rows of the numbers in ``let_off``."""
+
+    def decided(self, rows: Redecided) -> None:
+        """Rows that were decided again; those that were approved and are again may be left out."""
+
+    def judge_decided(self) -> None:
+        """These were all."""
+
+    def figures(self, top: int) -> Mapping[str, Any]:
+        """What comes of it, as fields of `pipeline.lab.whatif.answer.Answer`; of the changes the ``top`` greatest."""

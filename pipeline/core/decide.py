@@ -258,5 +258,21 @@ def _finding(policy: Policy, level: int, *numbers: int) -> _Finding:
     if level >= 0:
         every.append(policy.thresholds[level].actions)
         told.append((policy.thresholds[level].reason, ()))
-    actions = reduce(merge, every)
+    actions = reduce(merge, every, APPROVE)
     return _Finding(actions, summarise(actions), tuple(told), any(rule.hard for rule in rules))
+
+
+class Judgement(NamedTuple):
+    """What a threshold and rules together amount to: ``reasons`` codes, strongest first; ``hard``: a hard rule spoke."""
+
+    actions: Actions
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    hard: bool
+
+
+def judged(policy: Policy, level: int, rules: Sequence[int]) -> Judgement:
+    """What `decide` makes of a transaction that reached the threshold number ``level`` (−1: none) and was hit by the
+    rules of these numbers, were it in no control group."""
+    found = _finding(policy, level, *rules)
+    return Judgement(found.actions, found.outcome, tuple(code for code, _ in found.told), found.hard)

@@ -94,7 +94,7 @@ class Says:
     def __init__(self, knows: bool = True) -> None:
         self.knows, self.asked = knows, [0][:0]
 
-    def scores(self, x: Floats, matrix: Floats) -> tuple[Floats, Floats, Floats]:
+    def scores(self, matrix: Floats) -> tuple[Floats, Floats, Floats]:
         score = np.where(matrix[:, 0] > 3_000, 0.9, 0.1)
         return score, score, score
 

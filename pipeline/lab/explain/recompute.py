@@ -78,7 +78,7 @@ class Explainer:
     def _model(self, version: str) -> Model | str:
         """The model of ``version``, or why it is not at hand."""
         if version not in self._models:
-            self._models[version] = _model(version, self._means)
+            self._models[version] = past_model(version, self._means.past, self._means.curve)
         return self._models[version]
 
 
@@ -201,11 +201,11 @@ def _bits(value: float) -> bytes:
     return struct.pack("<d", value)
 
 
-def _model(version: str, means: Means) -> Model | str:
-    """The model of ``version``, or why it is not at hand."""
+def past_model(version: str, past: PastVersions, curve: PriorCurve) -> Model | str:
+    """The model of ``version``, or why it is not at hand: a code of `words`."""
     if version == DAY_ONE_VERSION:
-        return Model.day_one(LAYOUT, means.curve)
-    sealed = means.past.model(version)
+        return Model.day_one(LAYOUT, curve)
+    sealed = past.model(version)
     if sealed is None:
         return "model_gone"
     try:
@@ -214,7 +214,7 @@ def _model(version: str, means: Means) -> Model | str:
         return "model_unreadable"
     if snapshot.layout != LAYOUT:
         return "other_features"
-    return Model.trained(snapshot, means.curve)
+    return Model.trained(snapshot, curve)
 
 
 # --- the decision

@@ -1,0 +1,305 @@
+"""`cardwatch whatif`: what SQL makes of past decisions is what the scorer's own code makes of them, one by one."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.scorer import Model
+from pipeline.adapters.memory import FixedClock
+from pipeline.adapters.parquet_deciders import ParquetDeciders
+from pipeline.adapters.parquet_trials import ParquetTrials
+from pipeline.cli import main
+from pipeline.core.columns import SCHEMA
+from pipeline.core.control_group import ControlGroup
+from pipeline.core.decide import decide
+from pipeline.core.decision import Outcome
+from pipeline.core.features import CATALOGUE, LAYOUT
+from pipeline.core.policy import Policy, parse_policy
+from pipeline.core.topics import LABELS
+from pipeline.lab.whatif.answer import Answer
+from pipeline.lab.whatif.candidate import Refused
+from pipeline.lab.whatif.trying import Means, Question, try_out
+from pipeline.roles.archive.versions import VersionKeeper
+
+sys.path.append(str(Path(__file__).parents[1] / "explain"))
+from explain_world import CONFIG, CURVE, DEFAULT, KEEN, Past, snapshot  # its folder has to be on the path first
+
+sys.path.append(str(Path(__file__).parents[1] / "archive"))
+from archive_world import Place
+
+ACTIONS = ("transaction", "card", "contact", "queue")
+KNOWN_AT = 1_800_000_000_000
+TRANSACTIONS = 300
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+    """Decisions under two policies and three models, and labels of one in five."""
+    found = Past(tmp_path_factory.mktemp("archive"), TRANSACTIONS)
+    keeper = VersionKeeper(found.kept, ParquetDeciders(found.root), FixedClock(), 0)
+    for record in found.controls:
+        keeper.meet(record)
+    rows = found.rows()
+    draw = np.random.default_rng(3)
+    for number, (name, row) in enumerate(sorted(rows.items())):
+        if number % 5 == 0:
+            said = {
+                "transaction": name, "card": row["card"] if number % 50 else "tok_another_0", "source": "chargeback",
+                "fraud": bool(draw.integers(2)), "time": "2026-10-01T00:00:00Z", "id": f"l{number}",
+            }  # fmt: skip
+            found.traffic.put(LABELS, number % 2, json.dumps(said).encode())
+    place = Place(found.traffic, found.root)
+    place.clock.time = found.traffic.log.timestamp_ms / 1000 + 2
+    place.work(6)
+    return found
+
+
+@pytest.fixture(scope="module")
+def rows(past: Past) -> dict[str, dict[str, Any]]:
+    return past.rows()
+
+
+@pytest.fixture(scope="module")
+def trials(past: Past) -> ParquetTrials:
+    return ParquetTrials(past.root, 1)
+
+
+def read(text: str) -> Policy:
+    return parse_policy(text, "candidate.toml", SCHEMA)
+
+
+def asked(past: Past, trials: ParquetTrials, policy: Policy | None, model: Any = None, top: int = 1_000) -> Answer:
+    means = Means(trials, past.archive, past.kept, lambda text, name: parse_policy(text, name, SCHEMA))
+    days = past.archive.days()
+    return try_out(Question(policy, model, days[0], days[-1], KNOWN_AT, top), means)
+
+
+def brute(
+    past: Past, rows: dict[str, dict[str, Any]], policy: Policy | None, model: Model | None = None
+) -> dict[str, Any]:
+    """Row by row: the recorded decision and the one made again."""
+    labels = past.archive.labels_in_force(KNOWN_AT)
+    known = {
+        (name, card): bool(fraud == 1.0)
+        for name, card, fraud in zip(labels["transaction"], labels["card"], labels["fraud"], strict=True)
+    }
+    own = {version: parse_policy(past.kept.policy(version) or "", version, SCHEMA) for version in
+           {row["policy_version"] for row in rows.values()}}  # fmt: skip
+    made = []
+    for name, row in rows.items():
+        before = {"outcome": row["outcome"], **{each: row[f"{each}_action"] for each in ACTIONS}, "scope": row["scope"]}
+        after = before
+        if row["scored"] and row["layout"] == LAYOUT and row["currency"] is not None:
+            columns = {
+                column: np.array([row[column]], dtype=np.object_ if kind == "text" else np.float64)
+                for column, kind in SCHEMA.items()
+            }
+            if model is not None:
+                matrix = np.array(
+                    [[np.nan if row[f.name] is None else row[f.name] for f in CATALOGUE]], dtype=np.float64
+                )
+                _, columns["percentile"], columns["score"] = model.scores(matrix)
+            verdicts = decide(policy or own[row["policy_version"]], columns, 1, None, lambda _, name=name: name)
+            actions = msgspec.to_builtins(verdicts.actions(0))
+            after = {"outcome": Outcome(int(verdicts.outcome[0])).name, "scope": None, **actions}
+        fraud = known.get((name, row["card"]))
+        customer = row["customer"] or row["account"] or row["card"]
+        made.append((name, row["card"], customer, row["billing_value"] or 0, before, after, fraud))
+    return _figures(made)
+
+
+def _figures(made: list[Any]) -> dict[str, Any]:
+    def side(which: int) -> dict[str, Any]:
+        alerts = [one for one in made if one[which]["outcome"] != "approve"]
+        disturbing = [one for one in alerts if one[which]["outcome"] in ("verify", "hold", "decline")]
+        missed = [one for one in made if one[which]["outcome"] == "approve" and one[6]]
+        caught = [one for one in alerts if one[6]]
+        return {
+            "outcomes": dict(Counter(one[which]["outcome"] for one in made)),
+            "alerts": len(alerts),
+            "contacts": sum(one[which]["contact"] != "none" for one in made),
+            "held": len({one[1] for one in made if one[which]["card"] != "none"}),
+            "caught": (len(caught), sum(one[3] for one in caught)),
+            "missed": (len(missed), sum(one[3] for one in missed)),
+            "disturbed_genuine": len({one[2] for one in disturbing if one[6] is False}),
+            "disturbed_unknown": len({one[2] for one in disturbing if one[6] is None}),
+        }
+
+    changed = [one for one in made if one[4] != one[5]]
+    return {
+        "before": side(4),
+        "after": side(5),
+        "changed": sorted((one[0], one[4]["outcome"], one[5]["outcome"], one[6]) for one in changed),
+        "frauds": sum(one[6] is True for one in made),
+        "labels": sum(one[6] is not None for one in made),
+    }
+
+
+def plain(found: Answer) -> dict[str, Any]:
+    def side(one: Any) -> dict[str, Any]:
+        names = ("alerts", "contacts", "held", "disturbed_genuine", "disturbed_unknown")
+        return {
+            "outcomes": {name: count for name, count in one.outcomes.items() if count},
+            **{name: getattr(one, name) for name in names},
+            **{name: (getattr(one, name).number, getattr(one, name).value) for name in ("caught", "missed")},
+        }
+
+    return {
+        "before": side(found.before),
+        "after": side(found.after),
+        "changed": sorted((one.transaction, one.before, one.after, one.fraud) for one in found.changes),
+        "frauds": found.frauds.number,
+        "labels": found.labels,
+    }
+
+
+WHENS = (
+    "amount > 4000 and country <> home_country", "count_1h >= 3", "count_1h >= 2", "score >= 0.01",
+    "available_credit / count_1h < 3000", "percentile > 60 or mcc = '5967'", "not recurring", "entry_mode like 'e%'",
+    "amount_ratio > 1 and amount_z > 0", "km_from_last is null", "response_code in ('05', '55')",
+)  # fmt: skip
+DONE = (
+    'queue = "review"', 'contact = "notify"', 'contact = "verify"', 'card = "hold", contact = "verify"',
+    'card = "limit", scope = "online"', 'card = "hold", scope = "cash"', 'transaction = "decline"',
+    'transaction = "step_up"',
+)  # fmt: skip
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """New ones, and past ones with a rule less, a rule more, or other thresholds."""
+    base = draw(st.sampled_from(["", KEEN.split("[control_group]")[0], KEEN, DEFAULT]))
+    text = base or 'name = "new"\n'
+    if base in ("", KEEN) and not base:
+        for score, actions in zip(
+            sorted(draw(st.sets(st.sampled_from([0.001, 0.005, 0.02, 0.1, 0.3])))), DONE, strict=False
+        ):
+            text += f'[[threshold]]\nscore = {score}\nactions = {{ {actions} }}\nreason = "score_review"\n'
+    head, group, tail = text.partition("[control_group]")
+    for number, when in enumerate(draw(st.lists(st.sampled_from(WHENS), max_size=4))):
+        actions, hard = draw(st.sampled_from(DONE)), str(draw(st.booleans())).lower()
+        head += f'[[rule]]\nname = "r{number}"\nwhen = "{when}"\nactions = {{ {actions} }}\nreason = "many_today"\nhard = {hard}\n'
+    try:
+        made = read(head + group + tail)
+    except Exception:  # thresholds whose outcomes go down, by this draw
+        made = read(
+            head.split("[[threshold]]")[0]
+            + '[[rule]]\nname = "x"\nwhen = "count_1h > 1"\nactions = { queue = "review" }\nreason = "many_today"\n'
+        )
+    if draw(st.booleans()):
+        made = made._replace(rules=made.rules[1:])
+    if draw(st.booleans()):
+        made = made._replace(thresholds=made.thresholds[1:])
+    if draw(st.integers(0, 3)) == 0:
+        made = made._replace(control_group=ControlGroup(0.4, 6_000.0))
+    return made
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(candidate=policies())
+def test_what_sql_makes_of_a_candidate_is_what_the_scorers_code_makes_of_each_row(
+    past: Past, rows: dict[str, dict[str, Any]], trials: ParquetTrials, candidate: Policy
+) -> None:
+    assert plain(asked(past, trials, candidate)) == brute(past, rows, candidate)
+
+
+def test_the_policy_that_decided_changes_nothing_of_what_it_decided(
+    past: Past, rows: dict[str, dict[str, Any]], trials: ParquetTrials
+) -> None:
+    for text in (KEEN, DEFAULT):
+        policy = read(text)
+        found = asked(past, trials, policy)
+        assert {rows[one.transaction]["policy_version"] for one in found.changes}.isdisjoint({policy.version})
+        assert found.changed > 10
+        assert found.before.alerts > 10
+
+
+@pytest.mark.parametrize("text", [None, KEEN])
+def test_another_model_is_tried_by_the_scorers_own_code(
+    past: Past, rows: dict[str, dict[str, Any]], text: str | None
+) -> None:
+    version = snapshot(2).version
+    model = Model.trained(snapshot(2), CURVE)
+    policy = None if text is None else read(text)
+    found = asked(past, ParquetTrials(past.root, 1), policy, (version, model))
+    assert plain(found) == brute(past, rows, policy, model)
+    assert found.changed > 10
+    if policy is None:
+        assert version not in {rows[one.transaction]["model_version"] for one in found.changes}
+
+
+COUNTING = 'name = "mine"\n[counters]\nmany = "count per card over 10m"\n[[rule]]\nname = "r"\nwhen = "many > 3"\nactions = { queue = "review" }\nreason = "many_today"\n'
+LISTING = 'name = "mine"\n[[rule]]\nname = "r"\nwhen = "in_list(merchant, \'hot\')"\nactions = { queue = "review" }\nreason = "many_today"\n'
+
+
+@pytest.mark.parametrize(("text", "word"), [(COUNTING, "counters"), (LISTING, "in_list")])
+def test_what_past_rows_do_not_hold_is_refused(past: Past, trials: ParquetTrials, text: str, word: str) -> None:
+    with pytest.raises(Refused, match=word):
+        asked(past, trials, read(text))
+
+
+def test_labels_that_came_later_are_not_known_yet(past: Past) -> None:
+    days = past.archive.days()
+    means = Means(
+        ParquetTrials(past.root, 1), past.archive, past.kept, lambda text, name: parse_policy(text, name, SCHEMA)
+    )
+    found = try_out(Question(read(KEEN), None, days[0], days[-1], 0, 0), means)
+    assert (found.labels, found.frauds.number, found.label_delay_days, found.changes) == (0, 0, None, [])
+    assert found.before.caught.number == found.after.missed.number == 0
+
+
+# --- the command
+
+TELLABLE = KEEN.replace("large_amount", "cash_abroad").replace("many_today", "score_review")
+"""There are words for its reasons."""
+
+
+@pytest.fixture
+def command(past: Past, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("CARDWATCH_ARCHIVE_DIR", str(past.root))
+    monkeypatch.setenv("CARDWATCH_CONFIG_DIR", str(CONFIG))
+    return CliRunner()
+
+
+def test_the_command_tells_in_both_languages_and_for_programs(command: CliRunner, tmp_path: Path) -> None:
+    file = tmp_path / "keen.toml"
+    file.write_text(TELLABLE)
+    english = command.invoke(main, ["whatif", "--policy", str(file), "--top", "3"])
+    assert english.exit_code == 0, english.output
+    assert "alerts per 10,000" in english.output
+    assert english.output.count("→ hold: ") > 0
+    chinese = command.invoke(main, ["whatif", "--policy", str(file), "--language", "zh"])
+    assert "每万笔警报数" in chinese.output
+    told = json.loads(command.invoke(main, ["whatif", "--policy", str(file), "--json", "--top", "3"]).output)
+    assert told["policy"] == read(TELLABLE).version
+    assert len(told["changes"]) == 3
+    assert sum(told["after"]["outcomes"].values()) == told["transactions"] == TRANSACTIONS
+
+
+def test_what_cannot_be_answered_is_said(command: CliRunner, past: Past, tmp_path: Path) -> None:
+    def said(*arguments: str) -> tuple[int, str]:
+        done = command.invoke(main, ["whatif", *arguments])
+        return done.exit_code, done.output
+
+    assert said() == (2, said()[1])
+    assert "--policy FILE" in said()[1]
+    file = tmp_path / "broken.toml"
+    file.write_text(
+        'name = "x"\n[[rule]]\nname = "r"\nwhen = "amont > 3"\nactions = { queue = "review" }\nreason = "score_review"'
+    )
+    code, words = said("--policy", str(file))
+    assert (code, "broken.toml:" in words, "amont" in words) == (2, True, True), words
+    file.write_text(TELLABLE)
+    code, words = said("--policy", str(file), "--from", "2030-01-01")
+    assert (code, "no decisions of those days" in words) == (1, True)
+    code, words = said("--model", "hst-0123456789ab-calibrated")
+    assert (code, "not kept" in words) == (1, True)
