@@ -79,13 +79,19 @@ proof-contact: $(READY) $(KAFKA_LIBS) ## transaction to first request beside a r
 	@$(BIN)/python benchmarks/contact_store.py --contacts 1000000 --seconds 60 --pairs 5
 
 .PHONY: proof-detection
-proof-detection: $(READY) ## scores beside weekly batch models and River on five simulated streams of each kind (hours); ARGS="--models Cardwatch" for less
+proof-detection: $(READY) ## scores beside weekly batch models and River on five simulated streams of each kind (hours; may be broken off); ARGS="--models Cardwatch" for less
 	@mkdir -p var/streams
-	@for kind in terminals habits; do for seed in 0 1 2 3 4; do \
+	@for kind in terminals habits everyone; do for seed in 0 1 2 3 4; do \
 	  test -f var/streams/$${kind}_$$seed.parquet || $(BIN)/cardwatch simulate --preset $$kind --seed $$seed --to file --out var/streams/$${kind}_$$seed.parquet || exit 1; \
 	done; done
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/var/detection $(BIN)/uv sync --quiet --frozen --no-default-groups --group detection
-	@var/detection/bin/python benchmarks/detection_quality.py var/streams/*.parquet --json var/detection.json $(ARGS)
+	@for kind in terminals habits everyone; do \
+	  var/detection/bin/python benchmarks/detection_quality.py var/streams/$${kind}_?.parquet $(ARGS) > var/proof.md || exit 1; \
+	done
+	@for late in "7 --calls-per-day 100" 1 1000; do \
+	  var/detection/bin/python benchmarks/detection_quality.py var/streams/terminals_?.parquet --models Cardwatch --label-delay-days $$late > var/proof.md || exit 1; \
+	done
+	@var/detection/bin/python benchmarks/detection_quality.py var/streams/terminals_0.parquet var/streams/habits_0.parquet --models Cardwatch --ablation
 
 .PHONY: bench
 bench: $(READY) $(KAFKA_LIBS) ## this machine's figures beside other programs' (Kafka, Redis); ARGS="--short" for a quick look

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-RATE: Final = 0.05
+RATE: Final = 0.07
 EPSILON: Final = 0.01
 """Added to the sum of squared gradients: what holds the first steps back."""
 CROSS_SCALE: Final = 0.3

@@ -21,7 +21,7 @@ Rows = NDArray[np.float32]
 
 SUSPICIOUS: Final = -4.0
 """Log-odds from which on a row is kept: one fraud in 55."""
-TIMES: Final = 4
+TIMES: Final = 3
 STATE_BYTES: Final = 600_000
 """Of weights and kept rows together, for they travel in one record: what the weights leave is the rows'."""
 MOST_ROWS: Final = 2_048

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import linear_model, preprocessing
 
-from detection.seen_matrix import Stream, in_unit
+from detection.seen_matrix import LABEL_DERIVED, NAMES, Stream, all_in_unit, in_unit
 from models.half_space_trees import Shape
 from models.learning import Learning
 from pipeline.core.features import MODEL_FEATURES
@@ -17,7 +17,7 @@ def river_logistic(stream: Stream, label_delay_s: float) -> NDArray[np.float64]:
     folds are scored: float64[n], 0 elsewhere."""
     model = preprocessing.StandardScaler() | linear_model.LogisticRegression()
     at, fraud = stream.transactions.at, stream.transactions.fraud.tolist()
-    rows, wanted = in_unit(stream.features), _in_folds(stream)
+    rows, wanted = all_in_unit(stream.features), _in_folds(stream)
     scores = np.zeros(len(at))
     known = np.searchsorted(at, at - label_delay_s, side="right")
     learned = 0
@@ -50,5 +50,8 @@ def _in_folds(stream: Stream) -> NDArray[np.bool_]:
     return np.logical_or.reduce([fold.rows for fold in stream.folds])
 
 
+_ALL = (*MODEL_FEATURES, *(NAMES[column] for column in LABEL_DERIVED))
+
+
 def _named(row: Sequence[float]) -> dict[str, float]:
-    return dict(zip(MODEL_FEATURES, row, strict=True))
+    return dict(zip(_ALL, row, strict=True))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.seen_matrix import Stream, in_unit
+from detection.seen_matrix import Stream, all_in_unit
 from pipeline.lab.evaluate.folds import DAY_S
 
 TRAINING_DAYS = 90
@@ -32,10 +32,10 @@ class Logistic:
         self._model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
 
     def fit(self, x: Matrix, fraud: Matrix) -> None:
-        self._model.fit(in_unit(x), fraud)
+        self._model.fit(all_in_unit(x), fraud)
 
     def score(self, x: Matrix) -> Matrix:
-        return np.asarray(self._model.predict_proba(in_unit(x))[:, 1])
+        return np.asarray(self._model.predict_proba(all_in_unit(x))[:, 1])
 
 
 class Forest:

@@ -52,7 +52,7 @@ def test_it_is_river_told_the_suspicious_rows_again(monkeypatch: pytest.MonkeyPa
         suspicious = river._raw_dot_one(features) > SUSPICIOUS
         river.learn_one(features, bool(y[row]))
         if suspicious:
-            for age in (64, 48, 32, 16):  # four times, the last as it leaves
+            for age in (64, 43, 22):  # three times, the last as it leaves
                 if len(newest) >= age:
                     again = newest[-age]
                     river.learn_one(terms.as_dict(slots[again], shares[again]), bool(y[again]))
@@ -117,7 +117,7 @@ def test_where_there_is_no_room_nothing_is_kept() -> None:
 def test_kept_rows_that_cannot_be_are_refused() -> None:
     replay = Replay(2, 10)
     for _ in range(3):
-        assert len(replay.due()[0]) < TIMES  # never more than were kept
+        assert len(replay.due()[0]) < TIMES  # no more than were kept
         replay.keep(np.array([1.0, math.nan]), 1.0, 0.5)
     state = replay.dump()
     again = Replay.load(2, 10, state)
