@@ -4,7 +4,7 @@ Labels name a card, sums are kept by customer. A dictionary of a million cards t
 sixth of it, with the newest cards in a small dictionary beside them until there are enough to be sorted in.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Final
 
 import numpy as np
@@ -31,6 +31,16 @@ class CardOwners:
         self._newest[card] = customer
         if len(self._newest) >= NEWEST:
             self._sort_in(known)
+
+    def begin(self, cards: Sequence[int], owners: Sequence[bytes]) -> None:
+        """Know these and no others; of a card named twice the later owner."""
+        owned = np.empty(len(owners), dtype=np.object_)
+        owned[:] = owners
+        keys = np.array(cards, dtype=np.uint64)
+        order = np.argsort(keys, kind="stable")
+        keys, owned = keys[order], owned[order]
+        last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
+        self._cards, self._owners, self._newest = keys[last], owned[last], {}
 
     def of(self, card: int) -> bytes | None:
         """Whose ``card`` it is; None: not known."""

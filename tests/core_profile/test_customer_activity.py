@@ -160,6 +160,11 @@ def test_the_owner_of_a_card_is_known_before_and_after_sorting_in() -> None:
         owners.note(card, b"a" if card % 2 else b"b", people)
     assert [owners.of(card) for card in cards] == [b"a" if card % 2 else b"b" for card in cards]
     assert owners.of(draw.getrandbits(48)) is None
+    again = CardOwners()
+    again.begin([7, 5, 7], [b"a", b"b", b"b"])
+    assert (again.of(7), again.of(5), again.of(6)) == (b"b", b"b", None), "the later one"
+    again.begin([], [])
+    assert again.of(7) is None
     owners.note(cards[0], b"a", people)
     del people[b"b"]
     for card in range(NEWEST):

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models.classifier import Classifier
+from models.calibrate import parse_prior
+from models.classifier import KIND, Classifier
+from models.half_space_trees import Shape
+from models.learning import Learning
+from models.percentile import Percentile
+from models.progress import LEAST_FRAUDS, LEAST_ORDINARY, Progress
+from models.scorer import Model
+from models.snapshot import Labelled, Snapshot
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
@@ -132,3 +139,27 @@ def test_alerts_say_what_the_score_comes_from_and_nobody_is_asked_why_of_an_appr
 def test_a_classifier_tells_columns_in_the_order_of_the_catalogue() -> None:
     assert [column.name for column in COLUMNS] == NAMES
     assert Classifier(COLUMNS).by_column(np.zeros((2, len(NAMES)))).shape == (2, len(NAMES))
+
+
+def test_what_a_usual_row_adds_is_nothing_to_speak_of() -> None:
+    draw = np.random.default_rng(1)
+    rows = draw.lognormal(1, 1, (2_000, len(NAMES)))
+    classifier = Classifier(COLUMNS)
+    classifier.observe(rows)
+    classifier.learn(rows, (rows[:, NAMES.index("amount_ratio")] > 8).astype(np.float64))
+    curve = parse_prior((CONFIG / "models/prior.toml").read_text(), "prior.toml")
+    model = Model.day_one(NAMES, "layout", curve)
+    assert model.grounds(rows) is None
+    progress = Progress(LEAST_FRAUDS, LEAST_ORDINARY, LEAST_ORDINARY, 1.0, 2.0, 10.0)
+    shape = Shape(trees=2, height=2, window=10, seed=1)
+    learning = Learning(shape, NAMES)
+    learning.learn(draw.random((10, len(NAMES))))
+    grid = Percentile(np.array([0.0, 100.0]), np.array([0.0, 1.0]))
+    known = Labelled(KIND, classifier.dump(), progress, {}, {}, {})
+    snapshot = Snapshot(shape, "layout", tuple(NAMES), learning.trees(), grid, 10, 10, 1, {}, {}, 1.0, known)
+    taught = Model.trained(snapshot, curve)
+    assert taught.grounds(classifier.usual[None, :]).tolist() == [[0.0] * len(NAMES)]  # type: ignore[union-attr]
+    dear = classifier.usual.copy()
+    dear[NAMES.index("amount_ratio")] = 40.0
+    (told,) = reasons(taught.grounds(dear[None, :]), dear[None, :])
+    assert told[0] == Reason("amount", {"amount_ratio": 40})

@@ -238,8 +238,10 @@ def same(rows: Mapping[bytes, bytes], expected: Mapping[bytes, bytes], partition
 
 @pytest.mark.parametrize("partitions", [1, 2])
 def test_a_learner_killed_after_any_record_counts_nothing_twice_and_loses_nothing(
-    tmp_path: Path, partitions: int
+    tmp_path: Path, partitions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pipeline.roles.learner.customer_book.MARK_RECORDS", 1)
+
     async def run() -> None:
         records = lived(1, partitions)
         undisturbed = Place(tmp_path)
@@ -341,6 +343,8 @@ def test_labels_survive_a_restart_once_they_were_told(tmp_path: Path) -> None:
         rows = dict(place.customers.book.rows)
         await place.restart({0: 1, 1: 0})
         assert place.customers.book.rows == rows
+        place.customers.label_record(place.log.part(LABELS, 0)[-1])
+        assert figures_of(place.registry)["cardwatch_customer_labels_unmatched_total"] == 0, "cards are known again"
         for again in place.log.part(LABELS, 0):
             place.customers.label_record(again)
         assert place.customers.book.rows == rows, "told again: the same"
@@ -362,16 +366,17 @@ def test_a_changed_file_of_tags_counts_at_once_and_a_wrong_one_never(tmp_path: P
         await place.tell(3_600)
         assert place.state("a").tags == ["traveller"], "the running ones stay"
         assert figures_of(place.registry)["cardwatch_tags_refused_total"] == 1
+        await place.put(0, scored(0, 5, [pay("a", START + number) for number in range(5, 12)]))
         more = '[[tag]]\nname = "eager"\nwhen = "payments_30d > 3"\nen = "eager"\nzh = "积极"\n'
         place.file.write_text(more + TAGS)
-        await place.put(0, scored(0, 5, [pay("a", START + 5)]))
+        await place.put(0, scored(0, 12, [pay("a", START + 12)]))
         await place.tell(3_600)
-        await place.put(0, scored(0, 6, [pay("a", START + 6)]))
+        await place.put(0, scored(0, 13, [pay("a", START + 13)]))
         await place.tell(3_600)
         assert place.state("a").tags == ["eager", "traveller"], "what was held is held still, though its place moved"
         place.file.write_text(more)
         await place.restart({0: 7, 1: 0})
-        await place.put(0, scored(0, 7, [pay("a", START + 7)]))
+        await place.put(0, scored(0, 14, [pay("a", START + 14)]))
         await place.tell(3_600)
         assert place.state("a").tags == ["eager"]
 
@@ -389,6 +394,8 @@ def test_limits_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         await place.tell(3_601)
         assert len(place.customers.book.rows) == 500, "the idle go, some thousand at a time"
         assert list(place.customers.book.rows)[-1] == b"c7"
+        place.customers.take(place.log.part(SCORED, 0)[0])
+        assert len(place.customers.book.rows) == 500, "what was read is read, whoever was let go of"
         monkeypatch.setattr("pipeline.roles.learner.customer_book.MOST_CUSTOMERS", 3)
         await place.put(0, scored(0, 9_001, [pay(one, START + 201 * DAY) for one in ("c8", "c9", "c10")]))
         await place.tell(AGAIN_S)

@@ -95,9 +95,8 @@ class CustomerBook:
     def restored(self) -> None:
         self.rows = dict(sorted(self.rows.items(), key=lambda item: newest_at(item[1])))
         self.read = dict(self.floor)
-        for customer, row in self.rows.items():
-            for card in cards_of(row):
-                self._owners.note(card, customer, self.rows)
+        cards = [(card, customer) for customer, row in self.rows.items() for card in cards_of(row)]
+        self._owners.begin([card for card, _ in cards], [customer for _, customer in cards])
 
     def take(self, record: Record, told_by: float) -> None:
         """Count the payments in a record of `scored`; they are to be told of by ``told_by``, unix seconds. One that cannot

@@ -6,6 +6,7 @@ is lost but what Kafka no longer holds. Labels are told of before the snapshot o
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -126,7 +127,8 @@ class Customers:
             del self._told_at[next(iter(self._told_at))]
         most = int(MOST_A_SECOND * min(max(now - self._last, 0.05), 1.0))
         self._last = now
-        chosen = [customer for customer in self.book.changed if customer not in self._told_at][:most]
+        waiting = (customer for customer in self.book.changed if customer not in self._told_at)
+        chosen = list(islice(waiting, most))
         for customer, (at, _) in self.book.due.items():
             if at > now or len(chosen) >= most:
                 break
