@@ -32,28 +32,27 @@ class Verdict(NamedTuple):
     at: float
 
 
-class _Said(NamedTuple):
-    rank: int
-    trust: float
-    order: int
-    name: str
-    source: str
-    verdict: Verdict
+_Said = tuple[int, float, int, int, str, bool, float, int, float]
+"""Rank, trust, order, digest of the label's name, its source, and the fields of its `Verdict`. A plain tuple, as those of
+`LabelBook._kept` (time, digest of the transaction, offset): there are hundreds of thousands, and plain ones Python's
+collector of cycles lets alone."""
+_NAME: Final = 3
+_SOURCE: Final = 4
+_AT: Final = 8
 
 
-class _Kept(NamedTuple):
-    at: float
-    key: int
-    offset: int
+def _verdict(known: tuple[_Said, ...]) -> Verdict:
+    *_, fraud, sure, card, at = max(known)
+    return Verdict(fraud, sure, card, at)
 
 
 class LabelBook:
     """Labels by the digest of their transaction."""
 
     def __init__(self) -> None:
-        self._said: dict[int, list[_Said]] = {}
+        self._said: dict[int, tuple[_Said, ...]] = {}
         self._newest: dict[int, tuple[int, int]] = {}
-        self._kept: dict[int, deque[_Kept]] = {}
+        self._kept: dict[int, deque[tuple[float, int, int]]] = {}
         self._order = 0
         self._labels = 0
 
@@ -64,30 +63,41 @@ class LabelBook:
         """Put ``label`` down, which stands at ``offset`` of ``partition``; its transaction's digest is returned. One that
         was put down before changes nothing. Raises Refused for a time that is none."""
         at, key = unix_seconds(label.time), digest_of(label.transaction)
-        name = label.id or f"{label.source} {label.time} {label.fraud}"
-        known = self._said.get(key, [])
-        if any(one.name == name for one in known):
+        name = digest_of(label.id or f"{label.source} {label.time} {label.fraud}")
+        known = self._said.get(key, ())
+        if any(one[_NAME] == name for one in known):
             return key
         if label.supersedes is not None:
-            known = [one for one in known if one.name != label.supersedes]
+            gone = digest_of(label.supersedes)
+            known = tuple([one for one in known if one[_NAME] != gone])
         elif label.fraud is None:
-            known = [one for one in known if one.source != label.source]
+            known = tuple([one for one in known if one[_SOURCE] != label.source])
         if label.fraud is not None:
             trust = 0.0 if label.confidence is None or label.source != "cardholder" else label.confidence
             sure = 1.0 if label.confidence is None else min(max(label.confidence, 0.0), 1.0)
-            verdict = Verdict(label.fraud, sure, digest_of(label.card), at)
-            known = [*known, _Said(RANK[label.source], trust, self._order, name, label.source, verdict)]
+            said = (
+                RANK[label.source],
+                trust,
+                self._order,
+                name,
+                label.source,
+                label.fraud,
+                sure,
+                digest_of(label.card),
+                at,
+            )
+            known = (*known, said)
         self._order += 1
         self._said[key] = known
         self._newest[key] = partition, offset
-        self._kept.setdefault(partition, deque()).append(_Kept(at, key, offset))
+        self._kept.setdefault(partition, deque()).append((at, key, offset))
         self._labels += 1
         return key
 
     def verdict(self, key: int) -> Verdict | None:
         """What holds of the transaction of this digest; None when nobody said anything, or took it back."""
         known = self._said.get(key)
-        return max(known)[-1] if known else None
+        return _verdict(known) if known else None
 
     def __contains__(self, key: int) -> bool:
         """Whether anything was said of the transaction, be it taken back."""
@@ -99,22 +109,22 @@ class LabelBook:
 
     def verdicts(self) -> list[tuple[int, Verdict]]:
         """Of all transactions of which something holds."""
-        return [(key, max(known)[-1]) for key, known in self._said.items() if known]
+        return [(key, _verdict(known)) for key, known in self._said.items() if known]
 
     def forget(self, before: float) -> None:
         """Let go of what was said before this time (unix seconds), in the order of the log."""
         most = MOST_LABELS // max(len(self._kept), 1)
         for kept in self._kept.values():
-            while kept and (kept[0].at < before or len(kept) > most):
-                old = kept.popleft()
+            while kept and (kept[0][0] < before or len(kept) > most):
+                at, key, _ = kept.popleft()
                 self._labels -= 1
-                newer = [one for one in self._said.get(old.key, []) if one.verdict.at > old.at]
+                newer = tuple([one for one in self._said.get(key, ()) if one[_AT] > at])
                 if newer:
-                    self._said[old.key] = newer
+                    self._said[key] = newer
                 else:
-                    self._said.pop(old.key, None)
-                    self._newest.pop(old.key, None)
+                    self._said.pop(key, None)
+                    self._newest.pop(key, None)
 
     def places(self) -> dict[int, int]:
         """Partition → offset of the oldest label that is remembered."""
-        return {partition: kept[0].offset for partition, kept in self._kept.items() if kept}
+        return {partition: kept[0][-1] for partition, kept in self._kept.items() if kept}
