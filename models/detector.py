@@ -29,8 +29,8 @@ class Detector(Protocol):
         """It is as it was after a multiple of so many rows."""
 
     @property
-    def width(self) -> int:
-        """M, the number of columns it looks at."""
+    def columns(self) -> NDArray[np.int64]:
+        """The M columns of the catalogue that it looks at, by number."""
 
     @property
     def steady(self) -> bool:

@@ -239,7 +239,7 @@ def _unpack(content: _Content) -> Snapshot:
     """Raises ValueError."""
     _check_numbers(content)
     found = _unpack_detector(content)
-    if found.width != len(content.names):
+    if len(found.columns) != len(content.names):
         raise ValueError("the detector looks at more or fewer features than are named")
     if content.learned == 0 or content.learned % found.window:
         raise ValueError("taken inside a window, not at its end")

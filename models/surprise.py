@@ -75,10 +75,6 @@ class Surprise:
     def steady(self) -> bool:
         return True
 
-    @property
-    def width(self) -> int:
-        return len(self.columns)
-
     def see(self, matrix: Floats) -> Floats:
         return matrix.take(self.columns, axis=1)
 

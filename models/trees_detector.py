@@ -52,8 +52,8 @@ class TreesDetector:
         return False
 
     @property
-    def width(self) -> int:
-        return len(self.seen.columns)
+    def columns(self) -> NDArray[np.int64]:
+        return self.seen.columns
 
     def see(self, matrix: Floats) -> Floats:
         return self.seen.unit(matrix)

@@ -14,13 +14,13 @@ from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.model_order import open_order, version_of
 from pipeline.core.model_release import Release
 
-_NAMES = frozenset(feature.name for feature in CATALOGUE)
-
 
 def fitting(snapshot: Snapshot, curve: PriorCurve) -> Model:
     """The model in ``snapshot``. Raises ValueError where it was not made for this catalogue of features."""
-    if snapshot.layout != LAYOUT or not _NAMES.issuperset(snapshot.names):
+    if snapshot.layout != LAYOUT:
         raise SnapshotRefused(f"made for features {snapshot.layout}, this installation has {LAYOUT}")
+    if tuple(CATALOGUE[number].name for number in snapshot.detector.columns.tolist()) != snapshot.names:
+        raise SnapshotRefused("it looks at other features than it names")
     model = Model.trained(snapshot, curve)
     model.scores(np.zeros((1, len(CATALOGUE))))  # fits what will be asked
     return model

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.lab.evaluate.bank import Judged
+from pipeline.lab.evaluate.folds import NEVER_S
 from pipeline.lab.evaluate.left_out import LeftOut
 from pipeline.lab.evaluate.loop import Clockwork, Pace, drive
 from pipeline.lab.evaluate.run import new_bank
 from pipeline.lab.evaluate.stream import Labelled
+from pipeline.lab.evaluate.waiting import Truth, Waiting
 from tests.evaluate.evaluate_world import DAY_S, MIDNIGHT, START, Diary, chunked, month, row
 
 HOUR_S = 3_600.0
@@ -186,3 +188,9 @@ def test_a_reversal_is_decided_but_not_scored() -> None:
     assert judged.ids == ["t1", "t2"]
     assert judged.exempt.tolist() == [False, True]
     assert judged.score[1] == 0.0
+
+
+def test_where_labels_never_come_none_waits() -> None:
+    waiting = Waiting(NEVER_S, 0, MIDNIGHT)
+    waiting.add([Truth("t1", "tok_c", True, None, MIDNIGHT, 0.5)])
+    assert (len(waiting), waiting.next_fraud(), waiting.arrived(MIDNIGHT + 1e9)) == (0, NEVER_S, [])

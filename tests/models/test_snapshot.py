@@ -250,7 +250,7 @@ WRONG_TREES: list[dict[str, Any]] = [
     {"thresholds": [[7, 4], packed(*[0.5] * BRANCHES)]},
     {"masses": [[4, 15], packed(*[-1] * NODES, kind="<i4")]}, {"masses": [[4, 15], packed(*[50] * NODES, kind="<i4")]},
     {"scales": [[3, 4], packed(*[0, 0, 0, 0.5] * 3)]}, {"scales": [[3, 4], packed(*[2, 0, 1, 0.5] * 3)]},
-    {"scales": [[3, 4], packed(*[0, 0, math.nan, 0.5] * 3)]}, {"scales": [[3, 4], packed(*[0, 0, 1, 7] * 3)]},
+    {"scales": [[3, 4], packed(*[0, 0, math.nan, 0.5] * 3)]}, {"scales": [[3, 4], packed(*[0, 0, math.inf, 0.5] * 3)]}, {"scales": [[3, 4], packed(*[0, 0, 1, 7] * 3)]},
 ]  # fmt: skip
 SOME = np.random.default_rng(1).random((50, 3)).astype("<f4")
 TIMES = [[50], np.arange(50.0).tobytes()]

@@ -23,7 +23,8 @@ def stream(seed: int, n: int, gap_s: float = 1.0, shift: float = 0.0) -> tuple[n
     """``n`` rows of a catalogue of five columns: ties, flags, missing values; and their times."""
     draws = np.random.default_rng(seed)
     matrix = draws.lognormal(1.0 + shift, 1.0, (n, 5))
-    matrix[:, 0] = matrix[:, 0].round()
+    matrix[:, 0] = matrix[:, 0].round() * draws.choice([1.0, -1.0], n)
+    matrix[:, 4] -= 4.0
     matrix[:, 2] = draws.random(n) < 0.02
     matrix[draws.random((n, 5)) < 0.1] = np.nan
     return matrix, np.cumsum(draws.random(n) * 2 * gap_s)
@@ -61,8 +62,8 @@ def taught() -> tuple[Surprise, TailSurprise]:
 
 
 value = st.one_of(
-    st.floats(0, 60, width=32),
-    st.integers(0, 60).map(float),
+    st.floats(-60, 60, width=32),
+    st.integers(-60, 60).map(float),
     st.just(float("nan")),
     st.floats(allow_infinity=True, width=32),
 )
@@ -91,7 +92,7 @@ def test_a_score_does_not_depend_on_the_batch(taught: tuple[Surprise, TailSurpri
 
 def test_large_values_surprise_and_nothing_else_does(taught: tuple[Surprise, TailSurprise]) -> None:
     found = taught[0]
-    usual, large = np.full((1, 5), -1.0), np.full((1, 5), 1e9)
+    usual, large = np.full((1, 5), -1e9), np.full((1, 5), 1e9)
     nothing = np.full((1, 5), np.nan)
     assert found.score(found.see(usual)) == found.score(found.see(nothing)) == 0
     assert found.score(found.see(large))[0] == 3 * CAP
@@ -143,6 +144,18 @@ def test_a_busy_bank_and_a_quiet_one_have_a_sample_of_the_same_days() -> None:
         assert len(strides) == 1
         assert CAPACITY // 2 <= len(numbers) <= CAPACITY
         assert 30 <= back <= 62 or a_day * 62 < CAPACITY
+
+
+@pytest.mark.parametrize("slow", [5_000, 5_001, 7_777])
+def test_a_sample_that_slid_is_thinned_to_rows_that_the_new_stride_divides(slow: int) -> None:
+    """A quiet time, in which the oldest row makes room one by one, and then a busy one."""
+    times = np.concatenate([np.arange(slow) * 100.0, slow * 100.0 + np.arange(20_000) * 0.1])
+    numbers = sampled(times, 50_000.0)
+    assert numbers[0] >= slow - 2_048
+    stride = np.diff(numbers)[0]
+    assert stride >= 8
+    assert numbers.tolist() == np.arange(numbers[0], numbers[-1] + 1, stride).tolist()
+    assert (numbers % stride == 0).all()
 
 
 def test_what_is_older_than_the_horizon_is_forgotten() -> None:

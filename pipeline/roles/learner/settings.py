@@ -24,7 +24,7 @@ DAY_S = 86_400.0
 
 
 class LearnerSettings(Settings):
-    """The surprise costs about 0.1 µs a row to learn; 25 trees of height 8, the size of the paper, about 18 µs (50 trees: 34
+    """The surprise costs about 0.2 µs a row to learn; 25 trees of height 8, the size of the paper, about 18 µs (50 trees: 34
     µs). Another detector, or a changed horizon, window, shape or seed, begins a new model."""
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)  # the input holds secrets

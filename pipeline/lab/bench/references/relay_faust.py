@@ -83,7 +83,7 @@ def decide(record: Record) -> Outgoing:
         score=0.001,
         percentile=50.0,
         policy_version="empty-000000000000",
-        model_version="hst-000000000000-uncalibrated",
+        model_version="surprise-000000000000-uncalibrated",
         decided_at=MOMENT,
     )
     headers = (
