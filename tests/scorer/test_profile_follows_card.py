@@ -7,24 +7,35 @@ row tells what went into it, and how often.
 import asyncio
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import convert
 from prometheus_client import CollectorRegistry
-from scorer_world import PARTITIONS, card_in, letters_of, place_of, row_of
+from scorer_world import NOW, PARTITIONS, card_in, letters_of, place_of, row_of, transaction
+from test_scorer_role import Desk
 
 from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryPartsReader, MemoryProfiles
 from pipeline.core import card_findings
+from pipeline.core.features import FEATURES
+from pipeline.core.profile import advance
 from pipeline.core.profile_row import EMPTY_ROW
-from pipeline.core.topics import CARD_EVENTS, MOVED_ROWS
+from pipeline.core.row_union import united
+from pipeline.core.scored import decode
+from pipeline.core.topics import CARD_EVENTS, MOVED_ROWS, SCORED
+from pipeline.core.transaction import Event, Transaction
 from pipeline.ports import Outgoing, Saved, StoreDown
-from pipeline.roles.scorer import beside
+from pipeline.roles.scorer import beside, role
+from pipeline.roles.scorer.beside import Coming
 from pipeline.roles.scorer.following import Following
 from pipeline.roles.scorer.metrics import ScorerMetrics
 from pipeline.roles.scorer.owned import Checkpoint, OwnedPartition, own
 
+SEEN = [feature.name for feature in FEATURES].index("transactions_seen")
+BOUND_S = 30.0
 CARDS = [card_in(number % PARTITIONS, number // PARTITIONS) for number in range(6)]
 """Two in each partition. In these stories a card is only replaced by a later one."""
 
@@ -50,7 +61,7 @@ class Store(MemoryProfiles):
 
     fails = "not"
 
-    async def save(self, *arguments: object) -> Saved:  # type: ignore[override]  # handed on as they are
+    async def save(self, *arguments: object) -> Saved:  # handed on as they are
         if self.fails == "before":
             raise StoreDown("not reached")
         answer = await super().save(*arguments)  # type: ignore[arg-type]
@@ -295,6 +306,66 @@ Story.TestCase.settings = settings(max_examples=60, stateful_step_count=40, dead
 TestStory = Story.TestCase
 
 
+class Gated(MemoryProfiles):
+    """Answers a save when the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def save(self, *arguments: Any) -> Saved:
+        await self.gate.wait()
+        return await super().save(*arguments)
+
+
+def seen_before(desk: Desk) -> float:
+    """Of the last transaction scored."""
+    return float(decode(desk.log.all(SCORED)[-1].value or b"").matrix()[-1, SEEN])
+
+
+def test_a_decision_waits_for_the_save_that_brings_its_cards_history_but_not_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    history = EMPTY_ROW
+    for number in range(7):
+        history = advance(history, Event(convert(transaction(f"old{number}", OLD), Transaction), NOW, 5_000.0))[0]
+
+    async def story() -> None:
+        monkeypatch.setattr(beside, "united", united)
+        desk = Desk(store := Gated())
+        await desk.take(0)
+        mine, other = card_in(0), card_in(0, 1)
+        await desk.poll(0, [transaction("t0", mine)])
+        desk.later(1_000)
+        await desk.boundary()
+        owned = desk.scorer._owned[0]
+        for brought, (first, hold_s) in enumerate(((1, BOUND_S), (4, 0.001))):
+            owned.beside.coming, owned.changed_at = Coming({}, ((mine.encode(), history),), {}), desk.clock.now()
+            store.gate.clear()
+            desk.later(1_000)
+            await desk.scorer.boundary()  # begins the save
+            monkeypatch.setattr(role, "HOLD_S", hold_s)
+            await desk.poll(0, [transaction(f"t{first}", other)], first)
+            polling = asyncio.create_task(desk.poll(0, [transaction(f"t{first + 1}", mine)], first + 1))
+            if not brought:
+                await asyncio.sleep(0.01)
+                assert not polling.done()
+                store.gate.set()
+            await polling
+            assert seen_before(desk) == 8.0 + brought, "with the history the first time, without it the second"
+            store.gate.set()
+            await desk.saves()
+            assert (owned.beside.coming is None) == (not brought)
+        desk.later(1_000)
+        await desk.boundary()
+        assert owned.beside.coming is None
+        await desk.poll(0, [transaction("t9", mine)], 6)
+        assert seen_before(desk) == 17.0, "1 + 7 + 1 + 1 and 7 more"
+
+    asyncio.run(story())
+
+
 @pytest.fixture
 def world() -> Iterator[World]:
     world = World()
@@ -407,3 +478,23 @@ def test_neither_a_repeated_event_nor_a_way_back_moves_anything_twice(world: Wor
     world.settle()
     assert world.letters(NEW) == b"102"
     assert world.letters(OLD) == b"0", "who was replaced does not come back with its successor's history"
+
+
+def test_what_has_just_been_handed_to_a_card_goes_on_with_it(world: World) -> None:
+    world.pay(FIRST)
+    world.pay(OLD)
+    for number in range(PARTITIONS):
+        world.poll(number, 1)
+        saved(world, number)
+    world.replaced(FIRST, OLD)
+    for _ in range(2):
+        world.follow(lag=True)
+    world.pay(NEW, previous=OLD)
+    world.poll(2, 1)
+    assert [record.partition for record in world.log.all(MOVED_ROWS)] == [1, 1], "both wait for the second card"
+    world.pay(OLD)
+    world.poll(1, 1)
+    world.follow(lag=False)
+    assert len(world.log.all(MOVED_ROWS)) == 3, "both were looked at together"
+    world.settle()
+    assert world.letters(NEW) == b"2130"
