@@ -80,6 +80,7 @@ def test_back_to_the_version_before_and_further_back() -> None:
     assert town.order("rollback").version.name == versions[1].version
     town.release(snapshot(4))
     assert in_force(town) == versions[1].version
+    assert town.board().find(versions[2].version), "what an order replaced is kept, though the learner goes on"
     assert town.order("rollback").version.name == versions[0].version
     with pytest.raises(OrderRefused, match="no earlier version"):
         town.order("rollback")
