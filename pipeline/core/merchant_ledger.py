@@ -104,7 +104,9 @@ class MerchantLedger:
 
     def _part(self, number: int) -> Rows:
         """Of one part all that were active lately, as told."""
-        here = (self._entities % np.uint64(PARTS) == number) & (self._told[:, NEWEST] > max(self._newest - KEPT_S, 0.0))
+        here = (self._entities & np.uint64(PARTS - 1) == number) & (
+            self._told[:, NEWEST] > max(self._newest - KEPT_S, 0.0)
+        )
         return self._rows(np.flatnonzero(here))
 
     def _lines(self, entities: list[int], times: Floats) -> Lines:

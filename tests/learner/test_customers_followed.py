@@ -26,17 +26,19 @@ def put(where: Bank, customer: str, kind: str = "sim_swapped", ago: float = 60.0
     where.log.put(CUSTOMER_EVENTS, json.dumps(said).encode(), key=customer.encode())
 
 
-def learner(where: Bank, idle: asyncio.Event) -> Learner:
+def learner(where: Bank, idle: asyncio.Event, retained_from: int = 0) -> Learner:
     made, _ = where.learner(idle.set)
-    world = made._world._replace(open_customer_events=lambda: MemoryReader(where.log, CUSTOMER_EVENTS))
+    world = made._world._replace(
+        open_customer_events=lambda: MemoryReader(where.log, CUSTOMER_EVENTS, retained_from=retained_from)
+    )
     return Learner(world, where.space, where.plan, KEY, LearnerMetrics(CollectorRegistry()), where.pace)
 
 
-def killed_when_told(where: Bank, customers: int) -> None:
+def killed_when_told(where: Bank, customers: int, retained_from: int = 0) -> None:
     """A learner that is killed when so many customers are known to whoever reads the topic."""
 
     async def scenario() -> None:
-        task = asyncio.create_task(learner(where, asyncio.Event()).run(asyncio.Event()))
+        task = asyncio.create_task(learner(where, asyncio.Event(), retained_from).run(asyncio.Event()))
         async with asyncio.timeout(20):
             while len(gathered(where).rows) < customers:
                 await asyncio.sleep(0)
@@ -73,6 +75,16 @@ def test_events_are_told_and_a_learner_that_begins_again_goes_on_from_them() -> 
     assert kinds(where, "a") == [(0, now - 30), (1, now - 60)]
     assert kinds(where, "b") == [(2, now - 60)]
     assert gathered(where).read == {CUSTOMER_EVENTS.name: {0: 4}}
+
+
+def test_where_the_place_to_go_on_from_is_gone_all_that_is_retained_is_read() -> None:
+    where = Bank()
+    put(where, "a")
+    killed_when_told(where, 1)
+    for customer in "bcde":
+        put(where, customer)
+    killed_when_told(where, 3, retained_from=3)
+    assert set(gathered(where).rows) == set(map(digest_of, "ade"))
 
 
 def test_what_cannot_be_used_goes_to_dead_letters_and_the_rest_goes_on() -> None:

@@ -16,7 +16,10 @@ from pipeline.core.scored import decode
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 
-RUN = [feature.name for feature in CATALOGUE].index("terminal_fraud_run")
+RUN, SIM, AGE = (
+    [feature.name for feature in CATALOGUE].index(name)
+    for name in ("terminal_fraud_run", "hours_since_sim_swap", "merchant_age_days")
+)
 BOUND_S = 30.0
 
 
@@ -45,7 +48,8 @@ class Till:
         card = f"tok_t_{self.paid:08}"
         self.installation.outside.produce_json(
             "transactions", card,
-            {"id": name, "card": card, "time": now(), "amount": 900, "currency": "CNY", "terminal": terminal},
+            {"id": name, "card": card, "time": now(), "amount": 900, "currency": "CNY", "terminal": terminal,
+             "customer": "somebody"},
         )  # fmt: skip
         return name
 
@@ -61,25 +65,25 @@ class Till:
         self.installation.outside.produce_json("labels", card, said)
         self.installation.outside.flush()
 
-    def seen(self, name: str) -> float:
-        """What the scorer knew of the terminal when it scored this payment."""
+    def seen(self, name: str, column: int = RUN) -> float:
+        """What the scorer knew of the terminal, or of another feature's matter, when it scored this payment."""
         self.installation.outside.flush()
         found: list[float] = []
 
         def scored(records: list[Any]) -> bool:
             for record in (decode(read.value) for read in records):
                 if name in record.ids:
-                    found.append(float(record.matrix()[list(record.ids).index(name), RUN]))
+                    found.append(float(record.matrix()[list(record.ids).index(name), column]))
             return bool(found)
 
         self.installation.outside.wait_for("scored", scored)
         return found[0]
 
-    def until_seen(self, known: bool) -> None:
+    def until_seen(self, known: bool, column: int = RUN) -> None:
         """Pay at the terminal until the scorers know something of it, or nothing any more."""
         deadline = time.monotonic() + BOUND_S
-        while np.isnan(self.seen(self.pay("till"))) == known:
-            assert time.monotonic() < deadline, "what the label says never reached the scorers"
+        while np.isnan(self.seen(self.pay("till"), column)) == known:
+            assert time.monotonic() < deadline, "what the learner knows never reached the scorers"
 
 
 def test_a_label_marks_the_terminal_and_its_withdrawal_after_a_restart_takes_the_mark_away(
@@ -107,3 +111,23 @@ def test_a_label_marks_the_terminal_and_its_withdrawal_after_a_restart_takes_the
     installation.kill("learner")
     assert not np.isnan(till.seen(till.pay("till")))
     assert np.isnan(till.seen(till.pay("other")))
+
+
+def test_a_swapped_sim_and_a_tills_age_reach_the_scorers_and_outlive_the_learner(installation: Installation) -> None:
+    installation.start("scorer")
+    installation.start("learner")
+    till, outside = Till(installation), installation.outside
+    swapped = {"customer": "somebody", "type": "sim_swapped", "time": now()}
+    outside.produce("customer-events", b"somebody", b"not an event")
+    outside.produce_json("customer-events", "somebody", swapped)
+    till.until_seen(known=True, column=SIM)
+    till.until_seen(known=True, column=AGE)
+    outside.wait_for("dead-letters", lambda found: len(found) == 1)
+
+    installation.kill("learner")
+    installation.start("learner")
+    installation.stop("scorer")
+    installation.start("scorer")
+    first = till.pay("till")
+    assert not np.isnan(till.seen(first, SIM)), "a scorer that begins anew reads what was told"
+    assert not np.isnan(till.seen(first, AGE))
