@@ -29,12 +29,14 @@ def _says(*beginnings: str) -> Callable[[Column], bool]:
 
 GROUPS: Mapping[str, Callable[[Column], bool]] = {
     "amount": _says("amount"),
-    "counts and sums": _says("count_", "sum_", "cash_", "is_cash", "seconds_since", "declines", "card_checks"),
+    "counts and sums": _says(
+        "count_", "sum_", "mean_", "max_", "cash_", "is_cash", "seconds_since", "declines", "card_checks"
+    ),
     "hour": _says("hour_"),
     "place": _says("km_", "speed_", "abroad", "new_country"),
     "kind of merchant and entry mode": _says("mcc_", "entry_mode", "new_m", "new_entry"),
     "merchant's own habits": _says("merchant_", "terminal_"),
-    "customer's events": _says("hours_since", "logins", "travel"),
+    "customer's and card's events": _says("hours_since", "days_since", "reported", "logins", "travel"),
     "labels of the terminal": lambda column: column.name in _LABELLED and column.name.startswith("terminal_"),
     "labels of the merchant": lambda column: column.name in _LABELLED and column.name.startswith("merchant_"),
     "labels of the card": lambda column: column.name in _LABELLED and column.name.startswith("card_"),
