@@ -20,7 +20,7 @@ from pipeline.adapters.parquet_visits import ParquetVisits
 from pipeline.adapters.parquet_writing import ParquetShelf
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
-from pipeline.core.features import LAYOUT, MODEL_FEATURES
+from pipeline.core.features import LAYOUT
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Versions
 from pipeline.lab.compromise.measure import look_times, measured
