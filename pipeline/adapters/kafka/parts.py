@@ -2,6 +2,7 @@
 request per broker, whatever their number. No group takes part; positions are the caller's.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,14 +33,7 @@ class KafkaPartsReader:
         self._moved = False
 
     async def start(self) -> None:
-        self._consumer = AIOKafkaConsumer(
-            **self._arguments,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            max_poll_records=MAX_POLL_RECORDS,
-        )
-        await self._consumer.start()
+        """Nothing yet: there is a consumer while there is something to read."""
 
     def read(self, places: Mapping[tuple[Topic, int], int | None]) -> None:
         same = places.keys() == self._next.keys() and all(
@@ -51,6 +45,9 @@ class KafkaPartsReader:
     async def poll(self, timeout_s: float) -> dict[tuple[Topic, int], Sequence[Record]]:
         if self._moved:
             await self._seek()
+        if self._consumer is None:
+            await asyncio.sleep(timeout_s)
+            return {}
         places = {self._partition(place): place for place in self._next}
         found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=MAX_POLL_RECORDS)
         read: dict[tuple[Topic, int], Sequence[Record]] = {}
@@ -68,9 +65,27 @@ class KafkaPartsReader:
     def _partition(self, place: tuple[Topic, int]) -> TopicPartition:
         return TopicPartition(self._prefix + place[0].name, place[1])
 
+    async def _open(self, partitions: Sequence[TopicPartition]) -> None:
+        """A consumer of these alone: one that is given others while it fetches was seen to answer no more."""
+        self._consumer = AIOKafkaConsumer(
+            **self._arguments,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_poll_records=MAX_POLL_RECORDS,
+        )
+        await self._consumer.start()
+        self._consumer.assign(partitions)
+
     async def _seek(self) -> None:
         partitions = {place: self._partition(place) for place in self._wanted}
-        self._consumer.assign(list(partitions.values()))
+        if self._wanted.keys() != self._next.keys():
+            self._next = {}
+            await self.stop()
+            if not partitions:
+                self._moved = False
+                return
+            await self._open(list(partitions.values()))
         first = await self._consumer.beginning_offsets(list(partitions.values()))
         end = await self._consumer.end_offsets(list(partitions.values()))
         self._next = {}

@@ -30,6 +30,8 @@ READ_S = 0.5
 LOOK_S = 0.05
 """How soon to look again at records that wait for transactions to be read, or for a save."""
 RETRY_S = 2.0
+STUCK_S = 10.0
+"""A reader that answers nothing for so long, not even that nothing came, is given up for another."""
 HANDLED_TOGETHER = 500
 """Records of one topic and partition that one save brings: their rows are all in one message to the store."""
 
@@ -75,7 +77,7 @@ class Following:
                 await asyncio.sleep(RETRY_S)
             finally:
                 with contextlib.suppress(Exception):  # the connection may be gone already
-                    await reader.stop()
+                    await asyncio.wait_for(reader.stop(), STUCK_S)
 
     async def read_once(self, reader: PartsReader, owned: Callable[[], Mapping[int, OwnedPartition]]) -> None:
         """Take in what has come, and begin to look at what waits."""
@@ -84,7 +86,8 @@ class Following:
             (topic, number): partition.beside.inboxes[topic] for number, partition in asked.items() for topic in TOPICS
         }
         reader.read({place: box.next for place, box in inboxes.items() if len(box.waiting) < MAX_WAITING})
-        found = await reader.poll(LOOK_S if any(box.waiting for box in inboxes.values()) else READ_S)
+        async with asyncio.timeout(STUCK_S):
+            found = await reader.poll(LOOK_S if any(box.waiting for box in inboxes.values()) else READ_S)
         lag, mine = self.lag(), owned()
         for (topic, number), records in found.items():
             if number in asked and mine.get(number) is asked[number]:
