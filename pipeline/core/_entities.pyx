@@ -73,7 +73,7 @@ def fill_moments(list rows not None, const double[:] times, double[:, ::1] found
         raise ValueError("a time and three places for each row")
     for at in range(len(rows)):
         transaction = rows[at][1].transaction
-        second = fmod(times[at], 86_400.0)
+        second = fmod(times[at], 86_400.0) + 0.0  # and no zero below zero
         found[at, 0] = (second + 86_400.0 if second < 0.0 else second) / 3_600.0
         mcc, mode = transaction.mcc, modes.get(transaction.entry_mode)
         found[at, 1] = NAN if mcc is None else number_of(mcc)

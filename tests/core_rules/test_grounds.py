@@ -8,17 +8,16 @@ import numpy as np
 
 from models.calibrate import parse_prior
 from models.classifier import KIND, Classifier
-from models.half_space_trees import Shape
-from models.learning import Learning
 from models.percentile import Percentile
 from models.progress import LEAST_FRAUDS, LEAST_ORDINARY, Progress
 from models.scorer import Model
 from models.snapshot import Labelled, Snapshot
+from models.surprise import SurprisePlan
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
 from pipeline.core.decision import Reason
-from pipeline.core.features import CATALOGUE
+from pipeline.core.features import CATALOGUE, NUMBER_OF, SURPRISE_FEATURES
 from pipeline.core.grounds import GROUPS, LEAST_LOG_ODDS, OTHERS, grounds, reasons
 from pipeline.core.policy import parse_policy
 from pipeline.core.poll import Floats, Part, Versions
@@ -148,15 +147,15 @@ def test_what_a_usual_row_adds_is_nothing_to_speak_of() -> None:
     classifier.observe(rows)
     classifier.learn(rows, (rows[:, NAMES.index("amount_ratio")] > 8).astype(np.float64))
     curve = parse_prior((CONFIG / "models/prior.toml").read_text(), "prior.toml")
-    model = Model.day_one(NAMES, "layout", curve)
+    model = Model.day_one("layout", curve)
     assert model.grounds(rows) is None
     progress = Progress(LEAST_FRAUDS, LEAST_ORDINARY, LEAST_ORDINARY, 1.0, 2.0, 10.0)
-    shape = Shape(trees=2, height=2, window=10, seed=1)
-    learning = Learning(shape, NAMES)
-    learning.learn(draw.random((10, len(NAMES))))
+    plan = SurprisePlan(SURPRISE_FEATURES, tuple(NUMBER_OF[name] for name in SURPRISE_FEATURES), window=10)
+    learning = plan.begin()
+    learning.learn(plan.see(rows[:10]), np.zeros(10))
     grid = Percentile(np.array([0.0, 100.0]), np.array([0.0, 1.0]))
     known = Labelled(KIND, classifier.dump(), progress, {}, {}, {})
-    snapshot = Snapshot(shape, "layout", tuple(NAMES), learning.trees(), grid, 10, 10, 1, {}, {}, 1.0, known)
+    snapshot = Snapshot("layout", plan.names, learning.detector(), grid, 10, 10, 1, {}, {}, 1.0, known)
     taught = Model.trained(snapshot, curve)
     assert taught.grounds(classifier.usual[None, :]).tolist() == [[0.0] * len(NAMES)]  # type: ignore[union-attr]
     dear = classifier.usual.copy()

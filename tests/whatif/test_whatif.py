@@ -219,7 +219,7 @@ def test_the_policy_that_decided_changes_nothing_of_what_it_decided(
         policy = read(text)
         found = asked(past, trials, policy)
         assert {rows[one.transaction]["policy_version"] for one in found.changes}.isdisjoint({policy.version})
-        assert found.changed > 10
+        assert found.changed > 2
         assert found.before.alerts > 10
 
 
@@ -232,7 +232,7 @@ def test_another_model_is_tried_by_the_scorers_own_code(
     policy = None if text is None else read(text)
     found = asked(past, ParquetTrials(past.root, 1), policy, (version, model))
     assert plain(found) == brute(past, rows, policy, model)
-    assert found.changed > 10
+    assert found.changed > 2
     if policy is None:
         assert version not in {rows[one.transaction]["model_version"] for one in found.changes}
 
