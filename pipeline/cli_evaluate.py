@@ -142,6 +142,7 @@ def evaluate(
         scores,
         other_delays,
         simulated,
+        report is not None,
     )
     bar = Bar()
     try:

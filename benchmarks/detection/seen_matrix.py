@@ -58,7 +58,7 @@ def through_cardwatch(path: Path, options: Options, days: int | None, folder: Pa
     """Evaluate ``path`` and keep in ``folder`` what the model saw and said, in the order of the transactions."""
     rows: list[NDArray[np.float32]] = []
 
-    def watch(record: Scored) -> None:
+    def watch(record: Scored, model: object) -> None:
         rows.append(record.matrix().astype(np.float32))
 
     file = TransactionFile(path)

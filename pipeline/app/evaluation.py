@@ -15,8 +15,8 @@ from pipeline.adapters.transaction_files import TransactionFile
 from pipeline.app.configuration import FEATURE_SPACE, load_money, policy_parser, read
 from pipeline.core.features import LAYOUT
 from pipeline.core.poll import Versions
-from pipeline.core.scored import Scored
 from pipeline.lab.evaluate.folds import DAY_S, NEVER_S, FoldPlan
+from pipeline.lab.evaluate.groups import GroupsSeen
 from pipeline.lab.evaluate.left_out import LeftOut
 from pipeline.lab.evaluate.loop import Pace
 from pipeline.lab.evaluate.results import Evaluation, FileResult, Spread, over_files
@@ -31,7 +31,8 @@ YOUNG_OBJECTS = 100_000
 
 class EvaluationPlan(NamedTuple):
     """What to evaluate and how. Times in seconds; ``label_delay_s`` `NEVER_S`: no label is shown. ``policy`` None: the one the scorer is set to; ``delays_s``: other
-    label delays to run all of it again with; ``simulated`` None: told by the cards' tokens."""
+    label delays to run all of it again with; ``simulated`` None: told by the cards' tokens; ``by_group``: tell what each
+    group of features buys, which takes longer."""
 
     files: Sequence[Path]
     label_delay_s: float = 7 * DAY_S
@@ -43,6 +44,7 @@ class EvaluationPlan(NamedTuple):
     scores: Path | None = None
     delays_s: Sequence[float] = ()
     simulated: bool | None = None
+    by_group: bool = False
 
 
 class Listener(NamedTuple):
@@ -85,7 +87,7 @@ def _evaluate(plan: EvaluationPlan, begin: Start, listener: Listener) -> Evaluat
     options = Options(Pace(plan.label_delay_s, plan.model_every_s, plan.calls_per_day), plan.folds, plan.cards)
     files, simulated = [], []
     for path in plan.files:
-        result, played = _one(path, begin, options, listener, plan.scores)
+        result, played = _one(path, begin, options, listener, plan.scores, plan.by_group)
         files.append(result)
         simulated.append(played.seen.simulated)
     by_delay = {
@@ -118,10 +120,12 @@ def _one(
     options: Options,
     listener: Listener,
     scores: Path | None,
-    watch: Callable[[Scored], None] | None = None,
+    by_group: bool = False,
 ) -> tuple[FileResult, Played]:
     file, left_out = TransactionFile(path), LeftOut()
+    groups = GroupsSeen() if by_group else None
     listener.begin(path, file.count() if listener.counts else 0)
-    played = play(file, new_bank(begin, watch), options, left_out, scores, listener.progress)
+    bank = new_bank(begin, None if groups is None else groups.saw)
+    played = play(file, bank, options, left_out, scores, listener.progress)
     listener.left_out(path, left_out)
-    return figures(path, played, left_out, options), played
+    return figures(path, played, left_out, options, groups), played

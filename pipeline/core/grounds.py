@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from pipeline.core.decide import figure
 from pipeline.core.decision import Reason
 from pipeline.core.features import CATALOGUE, KINDS
@@ -75,6 +77,12 @@ assert all(name in _NAMES for columns in GROUPS.values() for name in columns), "
 
 GROUP_FIGURES: Final = {code: frozenset(filter(None, columns.values())) for code, columns in GROUPS.items()}
 """Which figures may come with each code."""
+
+
+def by_group(more: Floats) -> dict[str, Floats]:
+    """``more`` log odds than usual of each column of the catalogue, float64[n, C], added up: code → float64[n]."""
+    groups = np.array(_GROUPS)
+    return {code: more[:, groups == number].sum(axis=1) for number, code in enumerate(_CODES)}
 
 
 class Ground(NamedTuple):

@@ -5,8 +5,8 @@ transactions to be scored, labels that have arrived, and ticks; between two tick
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -66,16 +66,19 @@ class Judged(NamedTuple):
     refused: Sequence[tuple[int, str, str]]
 
 
+class Watch(Protocol):
+    def __call__(self, record: Scored, model: Model | None, /) -> None: ...
+
+
 class Bank:
     """Scores with the model in force, learns from what it scored.
 
-    ``watch`` is shown every `Scored` record: the matrix of features that the model saw. A model that the course has
-    ready goes into force at the next `tick`: the first of each interval, as a learner publishes it that has waited.
+    ``watch`` is shown every `Scored` record, the matrix of features that the model saw, and that model (None: day one's). A
+    model that the course has ready goes into force at the next `tick`: the first of each interval, as a learner publishes
+    it that has waited.
     """
 
-    def __init__(
-        self, versions: Versions, course: Course, curve: PriorCurve, watch: Callable[[Scored], None] | None = None
-    ) -> None:
+    def __init__(self, versions: Versions, course: Course, curve: PriorCurve, watch: Watch | None = None) -> None:
         self._entities = EntityTable()
         # what is known of merchants is as old as a live scorer's: see `MerchantLedger.features`
         self._versions = versions._replace(entities=self._entities, merchants=MerchantLedger())
@@ -86,6 +89,7 @@ class Bank:
         self._offset = 0
         self._scored_offset = 0
         self._ready: Snapshot | None = None
+        self._model: Model | None = None
         self.models = 0
         self.labelled = 0
 
@@ -104,7 +108,7 @@ class Bank:
         for record, outgoing in zip(scored, result.scored.get(PARTITION, ()), strict=True):
             self._learn(outgoing.key, outgoing.value, int(chunk[-1].at * 1_000))
             if self._watch is not None:
-                self._watch(record)
+                self._watch(record, self._model)
         return _judged(result, scored, start)
 
     def labels(self, labels: Sequence[Known]) -> None:
@@ -128,7 +132,8 @@ class Bank:
     def tick(self, at: float) -> None:
         """Event time ``at``: what the learner has ready is what the scorer uses from now on."""
         if self._ready is not None:
-            self._versions = self._versions._replace(model=Model.trained(self._ready, self._curve))
+            self._model = Model.trained(self._ready, self._curve)
+            self._versions = self._versions._replace(model=self._model)
             self._ready = None
             self.models += 1
 

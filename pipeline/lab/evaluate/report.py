@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline.lab.evaluate.charts import Chart, by_delay, calibration, cards_by_day, detected, precision_recall
 from pipeline.lab.evaluate.results import Evaluation, FileResult
 from pipeline.lab.evaluate.table import alert_cells, kind_cells, settings_line, shown, spread_words, stream_line
-from pipeline.lab.evaluate.words import FIGURES, Figure, Language, figure_name, texts
+from pipeline.lab.evaluate.words import FIGURES, Figure, Language, figure_name, group_name, texts
 
 HEADLINES = ("average_precision", "card_precision", "accounts_10", "savable_10", "ece_above", "roc_auc")
 
@@ -44,6 +44,7 @@ class Section(NamedTuple):
     kinds: list[Line]
     alerts: list[Line]
     outcomes: list[Line]
+    groups: list[Line]
 
 
 def page(evaluation: Evaluation, language: Language) -> str:
@@ -122,6 +123,10 @@ def _section(file: FileResult, evaluation: Evaluation, language: Language) -> Se
         kinds=[Line(name, kind_cells(kind)) for name, kind in last.kinds.items()],
         alerts=[Line(f"{each.threshold:g}", alert_cells(each)) for each in last.alerts],
         outcomes=[Line(name, [f"{n:,.1f}"]) for name, n in last.outcomes_per_10000.items()],
+        groups=[
+            Line(group_name(code, language), [*spread_words(lost, _figure("average_precision"))])
+            for code, lost in file.groups.items()
+        ],
     )
 
 

@@ -25,7 +25,8 @@ class Speed(msgspec.Struct, frozen=True):
 
 class FileResult(msgspec.Struct, frozen=True):
     """One stream. ``rows`` good and bad; ``left_out`` reason → rows; ``exempt`` reversals, clearings and credits: decided
-    but not scored; ``labels`` shown to the learner; ``models`` put into force."""
+    but not scored; ``labels`` shown to the learner; ``models`` put into force; ``groups``: average precision lost without each
+    group of features, over the folds in which a classifier scored, where that was asked for."""
 
     file: str
     rows: int
@@ -42,6 +43,7 @@ class FileResult(msgspec.Struct, frozen=True):
     speed: Speed
     folds: list[Measures]
     over_folds: Mapping[str, Spread]
+    groups: Mapping[str, Spread] = {}
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -74,6 +76,14 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 def over_folds(folds: Sequence[Measures]) -> dict[str, Spread]:
     """Name → spread over ``folds``, of what can be said for at least one."""
     return _spreads([fold.values for fold in folds])
+
+
+def over_groups(bought: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Group → spread over folds, the dearest first; a group of no worth in one fold counts 0 there."""
+    known = [fold for fold in bought if fold]
+    names = dict.fromkeys(name for fold in known for name in fold)
+    spreads = _spreads([{name: fold.get(name, 0.0) for name in names} for fold in known])
+    return dict(sorted(spreads.items(), key=lambda each: -each[1].mean))
 
 
 def over_files(files: Sequence[FileResult]) -> dict[str, Spread]:

@@ -13,13 +13,13 @@ from models.calibrate import PriorCurve
 from pipeline.adapters.transaction_files import LabelledRow, Rejected
 from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Versions
-from pipeline.core.scored import Scored
-from pipeline.lab.evaluate.bank import Bank, Judged
+from pipeline.lab.evaluate.bank import Bank, Judged, Watch
 from pipeline.lab.evaluate.folds import DAY_S, FoldPlan, cut
+from pipeline.lab.evaluate.groups import GroupsSeen
 from pipeline.lab.evaluate.left_out import LeftOut
 from pipeline.lab.evaluate.loop import Pace, drive
 from pipeline.lab.evaluate.measures import measure
-from pipeline.lab.evaluate.results import FileResult, Speed, over_folds
+from pipeline.lab.evaluate.results import FileResult, Speed, over_folds, over_groups
 from pipeline.lab.evaluate.score_file import score_file
 from pipeline.lab.evaluate.seen import Seen, Transactions
 from pipeline.lab.evaluate.stream import BROKEN_LINE, Labelled, in_order
@@ -77,7 +77,7 @@ class Played(NamedTuple):
     seconds: float
 
 
-def new_bank(start: Start, watch: Callable[[Scored], None] | None = None) -> Bank:
+def new_bank(start: Start, watch: Watch | None = None) -> Bank:
     """A bank that has seen nothing. It learns from every transaction: the rate above which a live learner takes a sample
     is the share of a machine, not of the method."""
     plan = start.plan._replace(max_rate=EVERYTHING)
@@ -125,13 +125,14 @@ def play(
     return Played(seen, transactions, midnight, rows, bank.labelled, clockwork.calls, bank.models, seconds)
 
 
-def figures(path: Path, played: Played, left_out: LeftOut, options: Options) -> FileResult:
-    """The figures of a stream that went through. Raises NoFolds."""
+def figures(
+    path: Path, played: Played, left_out: LeftOut, options: Options, groups: GroupsSeen | None = None
+) -> FileResult:
+    """The figures of a stream that went through; ``groups`` of the same. Raises NoFolds."""
     transactions, delay_s = played.transactions, options.pace.label_delay_s
-    folds = [
-        measure(transactions, fold, options.cards, delay_s)
-        for fold in cut(transactions, played.midnight, options.folds, delay_s)
-    ]
+    chosen = cut(transactions, played.midnight, options.folds, delay_s)
+    folds = [measure(transactions, fold, options.cards, delay_s) for fold in chosen]
+    bought = [groups.bought(fold, transactions.fraud) for fold in chosen] if groups is not None else []
     scored, exempt = len(transactions.at), played.seen.exempt
     rows = scored + exempt + left_out.rows
     return FileResult(
@@ -150,6 +151,7 @@ def figures(path: Path, played: Played, left_out: LeftOut, options: Options) -> 
         speed=Speed(played.seconds, rows / played.seconds if played.seconds else 0.0),
         folds=folds,
         over_folds=over_folds(folds),
+        groups=over_groups(bought),
     )
 
 

@@ -112,6 +112,13 @@ _TABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "transactions": ("transactions", "交易笔数"),
         "cards": ("cards", "卡数"),
         "detected_at_10": ("detected at 10:1", "10:1 检出"),
+        "groups_title": ("What each group of features buys", "各组特征的贡献"),
+        "groups_note": (
+            "Average precision lost when the group is taken for that of a usual transaction, everything else as it was. Nothing is learned anew: of two groups that say the same, each looks worth little.",
+            "把该组特征视为平常交易的取值、其余不变时，平均精度的损失。并未重新学习：两组特征若说明同一件事，各自看来都贡献不大。",
+        ),
+        "group": ("group", "特征组"),
+        "lost": ("AP lost", "AP 损失"),
         "delay_title": ("Quality against label delay", "标签延迟对效果的影响"),
         "delay": ("labels late by", "标签延迟"),
         "delay_days": ("{n} days", "{n} 天"),
@@ -131,3 +138,30 @@ def texts(language: Language) -> Mapping[str, str]:
 def figure_name(figure: Figure, language: Language, k: int) -> str:
     """What ``figure`` is called, with ``k`` cards a day."""
     return (figure.en if language == "en" else figure.zh).format(k=k)
+
+
+_GROUPS: Final[Mapping[str, tuple[str, str]]] = {
+    "amount": ("amount", "金额"),
+    "spending": ("spending lately", "近期消费"),
+    "pace": ("pace of payments", "支付频率"),
+    "cash": ("cash", "取现"),
+    "place": ("place", "地点"),
+    "merchant": ("kind of merchant", "商户类型"),
+    "merchant_habits": ("the merchant's habits", "商户习惯"),
+    "card_reports": ("reports of the card", "卡片变动"),
+    "customer_changes": ("changes of the customer", "客户变动"),
+    "entry": ("way of paying", "用卡方式"),
+    "hour": ("hour", "时段"),
+    "refusals": ("refusals", "被拒交易"),
+    "card_checks": ("card checks", "验卡"),
+    "card_age": ("age of the card", "卡龄"),
+    "habits": ("other habits", "其他习惯"),
+    "terminal_labels": ("labels at the terminal", "终端的标签"),
+    "merchant_labels": ("labels at the merchant", "商户的标签"),
+    "card_labels": ("labels of the card", "该卡的标签"),
+}
+
+
+def group_name(code: str, language: Language) -> str:
+    """The name of a group of features (`pipeline.core.grounds.GROUPS`)."""
+    return _GROUPS[code][LANGUAGES.index(language)]
