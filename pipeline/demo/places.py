@@ -92,5 +92,6 @@ def environment(places: Places, bootstrap: str, redis_url: str) -> dict[str, str
         f"{PREFIX}CALLBACK_PORT": str(places.callback_port),
         f"{PREFIX}CONTACT_PROFILE": "demo",
         f"{PREFIX}ARCHIVE_DIR": str(places.directory / "archive"),
+        f"{PREFIX}LEARNER_ARCHIVE_DIR": str(places.directory / "archive"),
         f"{PREFIX}ARCHIVE_FILE_SECONDS": "10",
     }
