@@ -14,7 +14,7 @@ next save brings.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -51,8 +51,11 @@ class Inbox:
         self.done: int | None = None
         self.waiting: deque[tuple[Record, object]] = deque()
 
-    def take(self, records: Iterable[Record], came: object) -> None:
-        """Those not read before; ``came``: the last word on how far transactions were read."""
+    def take(self, records: Sequence[Record], came: object) -> None:
+        """Those not read before; ``came``: the last word on how far transactions were read. Whoever is asked for the next
+        one and brings an older one reads a log that was made anew."""
+        if self.next is not None and records and records[0].offset < self.next:
+            self.next = None
         for record in records:
             if self.next is None or record.offset >= self.next:
                 self.waiting.append((record, came))

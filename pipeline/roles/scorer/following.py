@@ -74,7 +74,8 @@ class Following:
                     await self.read_once(reader, owned)
             except Exception as error:  # the port names no errors of its own, and a scorer outlives any of its broker's
                 log.warning("card-events and moved-rows can't be read: cards wait for their history", error=repr(error))
-                await asyncio.sleep(RETRY_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RETRY_S)
             finally:
                 with contextlib.suppress(Exception):  # the connection may be gone already
                     await asyncio.wait_for(reader.stop(), STUCK_S)
