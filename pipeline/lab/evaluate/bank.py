@@ -25,7 +25,7 @@ from pipeline.core.records import DeadLetter, Label
 from pipeline.core.scored import Scored, decode
 from pipeline.core.scoring import score_poll
 from pipeline.lab.evaluate.stream import Labelled
-from pipeline.ports import MAX_POLL_RECORDS
+from pipeline.ports import MAX_POLL_RECORDS, Outgoing
 from pipeline.roles.learner.course import Course
 
 Floats = NDArray[np.float64]
@@ -106,7 +106,7 @@ class Bank:
         result = score_poll([part], self._versions, _one_partition, chunk[-1].at, time.perf_counter)
         scored = [decode(outgoing.value) for outgoing in result.scored.get(PARTITION, ())]
         for record, outgoing in zip(scored, result.scored.get(PARTITION, ()), strict=True):
-            self._learn(outgoing.key, outgoing.value, int(chunk[-1].at * 1_000))
+            self._learn(record, outgoing, int(chunk[-1].at * 1_000))
             if self._watch is not None:
                 self._watch(record, self._model)
         return _judged(result, scored, start)
@@ -137,10 +137,10 @@ class Bank:
             self._ready = None
             self.models += 1
 
-    def _learn(self, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
-        record = StoredRecord(PARTITION, self._scored_offset, timestamp_ms, key, value)
+    def _learn(self, scored: Scored, outgoing: Outgoing, timestamp_ms: int) -> None:
+        record = StoredRecord(PARTITION, self._scored_offset, timestamp_ms, outgoing.key, outgoing.value)
         self._scored_offset += 1
-        for _ in self._course.learn(record):
+        for _ in self._course.learn(record, scored):
             if self._ready is None:
                 self._ready = self._course.snapshot(epoch=0)
 

@@ -59,13 +59,16 @@ class Seen:
         for column, values in zip(self._reals, (judged.at, judged.score, judged.raw, judged.amount), strict=True):
             column.frombytes(values[scored].tobytes())
         self._outcome += judged.outcome[scored].tobytes()
-        cards, kinds = self._card_numbers, self._kind_numbers
-        for line, place in zip(scored.tolist(), judged.place[scored].tolist(), strict=True):
-            row = piece[place]
-            self._cards.append(cards.setdefault(judged.cards[line], len(cards)))
-            self._fraud.append(row.fraud)
-            known = row.fraud and row.kind is not None
-            self._kind.append(kinds.setdefault(str(row.kind), len(kinds)) if known else -1)
+        cards, kinds, names = self._card_numbers, self._kind_numbers, judged.cards
+        self._cards.extend([cards.setdefault(names[line], len(cards)) for line in scored.tolist()])
+        rows = [piece[place] for place in judged.place[scored].tolist()]
+        self._fraud += bytes([row.fraud for row in rows])
+        self._kind.extend(
+            [
+                kinds.setdefault(str(row.kind), len(kinds)) if row.fraud and row.kind is not None else -1
+                for row in rows
+            ]
+        )
 
     @property
     def cards(self) -> int:

@@ -99,11 +99,11 @@ class Course:
             self.labelled = LabelledLearning(plan.labels, EntityLedger(parts), metrics, told, self._as_of, rivals)
         self.merchants = MerchantsFollowed(merchants) if plan.merchants else None
 
-    def learn(self, record: Record) -> Iterator[None]:
+    def learn(self, record: Record, scored: Scored | None = None) -> Iterator[None]:
         """Learn ``record``, pausing at each window boundary: there, and only there, call `snapshot`. To be run to
-        its end. A record that cannot be used is counted and passed over."""
+        its end. A record that cannot be used is counted and passed over. ``scored``: what it says, for who wrote it."""
         self.reading[record.partition] = record.offset
-        scored = self._read(record)
+        scored = self._read(record) if scored is None else scored
         if scored is not None:
             yield from self._rows(scored, record)
         self.reading[record.partition] = record.offset + 1
@@ -284,8 +284,9 @@ class Course:
             self._metrics.skipped.labels("unreadable").inc()
             return
         first = np.array([self._seen.accept(partition, offset) for offset in offsets])
-        self._metrics.skipped.labels("repeat").inc(int((~first).sum()))
-        self._metrics.skipped.labels("sampled_out").inc(int((first & ~kept).sum()))
+        if not (first & kept).all():
+            self._metrics.skipped.labels("repeat").inc(int((~first).sum()))
+            self._metrics.skipped.labels("sampled_out").inc(int((first & ~kept).sum()))
         if self.merchants is not None:
             self.merchants.scored(scored, first, record.partition, record.offset)
         chosen = np.flatnonzero(first & kept)
@@ -294,7 +295,8 @@ class Course:
         arrival = Arrival(self.labelled, scored, chosen, record)
         fraud = np.zeros(len(ids), dtype=np.bool_)
         fraud[chosen] = arrival.frauds
-        self._metrics.skipped.labels("fraud").inc(int(fraud.sum()))
+        if fraud.any():
+            self._metrics.skipped.labels("fraud").inc(int(fraud.sum()))
         usual = chosen[~fraud[chosen]]
         start = 0
         while start < len(usual):
@@ -312,10 +314,10 @@ class Course:
         arrival.up_to(len(ids))
 
     def _measure_drift(self, scored: Scored, chosen: NDArray[np.intp]) -> None:
-        columns = [scored.percentiles()[chosen], scored.scores()[chosen]]
-        if features := len(self._plan.features):
-            columns.extend(scored.matrix()[chosen, :features].T)
-        if self.drift.add(np.column_stack(columns), self._as_of):
+        columns = np.empty((len(chosen), 2 + len(self._plan.features)))
+        columns[:, 0], columns[:, 1] = scored.percentiles()[chosen], scored.scores()[chosen]
+        columns[:, 2:] = scored.matrix()[chosen, : len(self._plan.features)]
+        if self.drift.add(columns, self._as_of):
             for name, value in self.drift.indices().items():
                 self._metrics.drift.labels(name).set(value)
 

@@ -79,6 +79,9 @@ class Waiting:
         """Digest → number of the segment times ``segment_rows``, plus the slot in it."""
         self._next = 0
         self.nbytes = 0
+        self._oldest_newest = float("inf")
+        self._oldest_young = float("inf")
+        """No segment's are lower: as long as these lie in the future, no segment need be asked."""
 
     def __len__(self) -> int:
         return len(self._index)
@@ -97,6 +100,8 @@ class Waiting:
             segment.first.setdefault(partition, offset)
             segment.newest = max(segment.newest, float(taken.times.max()))
             segment.oldest_young = min(segment.oldest_young, float(taken.times.min()))
+            self._oldest_newest = min(self._oldest_newest, segment.newest)
+            self._oldest_young = min(self._oldest_young, segment.oldest_young)
             first = number * self._segment_rows
             self._index.update(zip(taken.keys.tolist(), range(first + begin, first + end), strict=True))
             self.nbytes += INDEX_BYTES * len(taken.keys)
@@ -113,7 +118,10 @@ class Waiting:
 
     def matured(self, before: float) -> "Iterator[Waited]":
         """The rows of event times up to ``before`` that did not come forth here yet, in the order in which they came."""
-        for segment in list(self._segments.values()):
+        if self._oldest_young > before:
+            return
+        segments = list(self._segments.values())
+        for segment in segments:
             if segment.oldest_young <= before:
                 size = segment.size
                 young = ~segment.mature[:size]
@@ -123,12 +131,16 @@ class Waiting:
                 segment.oldest_young = float(rest.min()) if len(rest) else float("inf")
                 for slot in np.flatnonzero(now).tolist():
                     yield Waited(segment, slot)
+        self._oldest_young = min((segment.oldest_young for segment in segments), default=float("inf"))
 
     def forget(self, as_of: float) -> None:
         """Let go of what is older than is kept, and thin out what is beyond the limit."""
-        for number, segment in list(self._segments.items()):
-            if segment.newest < as_of - self._keep_s:
-                self._drop(number)
+        if self._oldest_newest < as_of - self._keep_s:
+            for number, segment in list(self._segments.items()):
+                if segment.newest < as_of - self._keep_s:
+                    self._drop(number)
+            newest = (segment.newest for segment in self._segments.values())
+            self._oldest_newest = min(newest, default=float("inf"))
         while self.nbytes > self._most_bytes and len(self._segments) > 2:
             older = list(self._segments)[: len(self._segments) // 2]
             self._thin(min(older, key=lambda number: (self._segments[number].weight, number)))
