@@ -32,6 +32,7 @@ from pipeline.core.contact_hours import Almanac
 from pipeline.core.counters import explain
 from pipeline.core.crm_mapping import parse_mapping
 from pipeline.core.customer_tags import parse_tags
+from pipeline.core.entity_counters import explain_entity_counters
 from pipeline.core.lists import parse_list
 from pipeline.core.messages import TemplateError
 from pipeline.core.toml_text import FileError
@@ -178,4 +179,5 @@ def _policy(settings: Settings, path: Path) -> Found:
     policy = policy_parser(settings)(path.read_text(encoding="utf-8"), str(path))
     missing = check_words(policy, {each: _words(settings, each) for each in LANGUAGES})
     unmet = policy.unmet(ListFolder(settings).read()) if policy.lists else []
-    return Found([f"{path}: {each}" for each in missing] + unmet, [f"  {each}" for each in explain(policy.counters)])
+    counters = explain(policy.counters) + explain_entity_counters(policy.entity_counters)
+    return Found([f"{path}: {each}" for each in missing] + unmet, [f"  {each}" for each in counters])

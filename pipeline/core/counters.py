@@ -36,6 +36,7 @@ UNITS_S: Final = MappingProxyType({"m": 60, "h": 3_600, "d": 86_400})
 MAX_WINDOW_S: Final = 31 * 86_400
 MAX_CHARACTERS: Final = 1_000
 DISTINCT_COLUMNS: Final = ("merchant", "terminal", "mcc", "country", "city", "currency")
+PER: Final = ("card", "merchant", "customer")
 
 _FORM = re.compile(
     r"\s*(?P<function>[a-z]+)\s*(?:\(\s*(?P<column>\w*|\*)\s*\))?"
@@ -48,7 +49,8 @@ _HOW = "write it as in: count per card over 10m where entry_mode = 'ecommerce'"
 
 class Counter(NamedTuple):
     """One counter. ``column``: what is summed or compared (amount), or told apart; ``where``: what counts (None: every
-    attempt); ``tag``: the fingerprint of all this, but not of the name, by which rows know it."""
+    attempt); ``tag``: the fingerprint of all this, but not of the name, by which rows know it; ``per``: one of `PER`. Those
+    not per card are in no row: see `entity_counters`."""
 
     name: str
     text: str
@@ -57,6 +59,7 @@ class Counter(NamedTuple):
     window_s: int
     where: Rule | None
     tag: int
+    per: str = "card"
 
     @property
     def number(self) -> int:
@@ -91,11 +94,12 @@ def parse_counter(name: str, text: str, known: Sequence[str] = ()) -> Counter:
         wrong("column", "count takes no column: write count per card over …, or distinct(…)")
     if function in ("sum", "max") and column != AMOUNT:
         wrong("function" if not column else "column", f"{function} is of the amount: write {function}(amount)")
-    if function == "distinct" and column not in DISTINCT_COLUMNS:
-        wrong("function" if not column else "column", f"distinct is of one of {', '.join(DISTINCT_COLUMNS)}")
-    if form["key"].lower() != "card":
-        wrong("key", "only `per card` is available: counters live in the card's own row, so nothing is counted per "
-              "customer, merchant or terminal")  # fmt: skip
+    per = form["key"].lower()
+    if per not in PER:
+        wrong("key", "counters are `per card`, `per merchant` or `per customer`, nothing else")
+    told_apart = [each for each in (*DISTINCT_COLUMNS, *(PER if per != "card" else ())) if each != per]
+    if function == "distinct" and column not in told_apart:
+        wrong("function" if not column else "column", f"distinct is of one of {', '.join(dict.fromkeys(told_apart))}")
     unit = UNITS_S.get(form["unit"].lower())
     if unit is None:
         wrong("unit", "windows are in minutes, hours or days: 10m, 24h, 7d")
@@ -104,7 +108,8 @@ def parse_counter(name: str, text: str, known: Sequence[str] = ()) -> Counter:
         wrong("length", f"a window is from 1m to {MAX_WINDOW_S // 86_400}d long")
     where = None if form["where"] is None else _condition(text, form.start("where"), form["where"], known)
     own = column if function != "count" else ""
-    return Counter(name, text, function, own or None, window_s, where, _tag(function, own, window_s, form["where"]))
+    tag = _tag(function, own, window_s, form["where"])
+    return Counter(name, text, function, own or None, window_s, where, tag, per)
 
 
 def _condition(text: str, start: int, where: str, known: Sequence[str]) -> Rule:
@@ -177,9 +182,9 @@ NO_COUNTERS: Final = Counters()
 def explain(counters: Counters) -> list[str]:
     """A sentence for each counter: how exact it is and what it takes of a row."""
     return [
-        f"{counter.name}: the last {_long(counter.window_s)}, and up to {_long(counter.bucket_s)} more; "
+        f"{counter.name}: the last {long(counter.window_s)}, and up to {long(counter.bucket_s)} more; "
         f"{_EXACTNESS[counter.function]}; takes {counter.slots} of {SLOTS} slots; on a card known before, its first value "
-        f"comes {_long(counter.window_s)} to {_long(counter.window_s + counter.bucket_s)} after it is put in force"
+        f"comes {long(counter.window_s)} to {long(counter.window_s + counter.bucket_s)} after it is put in force"
         for counter in counters.each
     ]
 
@@ -192,7 +197,12 @@ _EXACTNESS: Final = MappingProxyType({
 })  # fmt: skip
 
 
-def _long(seconds: float) -> str:
+def exactness(function: str) -> str:
+    """How exact a counter per merchant or customer is: whole numbers in all but distinct, which is as in a row."""
+    return _EXACTNESS[function] if function == "distinct" else "exact"
+
+
+def long(seconds: float) -> str:
     """A length of time as people say it."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length and seconds * 100 % length == 0:
@@ -200,6 +210,6 @@ def _long(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
-def with_counters(schema: Schema, counters: Counters) -> Schema:
-    """The columns rules may speak of beside the counters."""
-    return {**schema, **dict.fromkeys(counters.names, "number")} if counters else schema
+def with_counters(schema: Schema, names: Sequence[str]) -> Schema:
+    """The columns rules may speak of, beside the counters of these ``names``."""
+    return {**schema, **dict.fromkeys(names, "number")} if names else schema

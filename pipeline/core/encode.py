@@ -19,6 +19,7 @@ from pipeline.core.decision import (
     Decision,
     Outcome,
 )
+from pipeline.core.entity_counters import MOST
 from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.models_file import MAX_CHALLENGERS
 from pipeline.core.moments import rfc3339
@@ -39,7 +40,7 @@ KNOWN_AFTER = 10
 """Transactions after which a card's habits count as known; before, its decisions say ``warming_up``."""
 TOLD_DECIMALS = 6
 """A decision tells its features so exactly; `scored` has them whole."""
-_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(CATALOGUE) + 8 + SLOTS + MAX_CHALLENGERS) + 300)
+_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(CATALOGUE) + 8 + SLOTS + 2 * MOST + MAX_CHALLENGERS) + 300)
 """Rows of a `scored` record: its columns, and at most 300 bytes of id, token and customer a row."""
 _SEEN = next(index for index, feature in enumerate(CATALOGUE) if feature.name == "transactions_seen")
 _NAMES = tuple(feature.name for feature in CATALOGUE)
@@ -98,9 +99,8 @@ class _Writer:
         self._decided_at = decided_at
         self._outcomes = verdicts.outcome.tolist()
         self._names, told = _NAMES, table.matrix[verdicts.alerted]
-        counters = versions.policy.counters
-        if counters.names:
-            self._names = (*_NAMES, *counters.names)
+        if names := versions.policy.counter_names:
+            self._names = (*_NAMES, *names)
             told = np.hstack((told, table.counted[verdicts.alerted]))
         features = np.round(told, TOLD_DECIMALS)
         self._told: dict[int, list[float]] = dict(zip(verdicts.alerted.tolist(), features.tolist(), strict=True))
@@ -207,10 +207,13 @@ class _Writer:
         if any(customers):
             record.customer_ids = customers
             record.declined = bytes([transaction.response_code not in APPROVED for transaction in transactions])
-        counters = self._versions.policy.counters
-        if counters.names:
-            record.counter_layout, record.counters = counters.layout, counters.names
+        policy = self._versions.policy
+        if policy.counter_names:
+            record.counter_layout, record.counters = policy.counter_layout, policy.counter_names
             record.counted = table.counted.take(chosen, axis=0).astype("<f8", copy=False).tobytes()
+        if table.hits is not None:
+            record.counted_per_entity = policy.entity_counters.definitions
+            record.hits = table.hits.take(chosen, axis=0).astype("<f8", copy=False).tobytes()
         if table.shadows:
             record.shadows = [one.version for one in table.shadows]
             record.shadow = np.column_stack([one.score.take(chosen) for one in table.shadows]).astype("<f8").tobytes()

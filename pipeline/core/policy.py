@@ -18,6 +18,7 @@ import msgspec
 from pipeline.core.control_group import MAX_SHARE, ControlGroup
 from pipeline.core.counters import NO_COUNTERS, Counters, with_counters
 from pipeline.core.decision import Actions, Outcome, summarise
+from pipeline.core.entity_counters import NO_ENTITY_COUNTERS, EntityCounters
 from pipeline.core.lists import Lists, ListUse, list_use
 from pipeline.core.policy_counters import read_counters
 from pipeline.core.rules import Rule, RuleError, Schema, compile_rule
@@ -69,7 +70,8 @@ class Explanation(NamedTuple):
 
 class Policy(NamedTuple):
     """``version``: the name and the beginning of the file's SHA-256. ``columns``: all that deciding looks at; ``lists``:
-    the bank's lists among that, each with ``file:line`` of a rule that asks it."""
+    the bank's lists among that, each with ``file:line`` of a rule that asks it; ``counters``: per card;
+    ``entity_counters``: per merchant and per customer."""
 
     name: str
     version: str
@@ -80,6 +82,17 @@ class Policy(NamedTuple):
     counters: Counters = NO_COUNTERS
     lists: Mapping[ListUse, str] = MappingProxyType({})
     control_group: ControlGroup | None = None
+    entity_counters: EntityCounters = NO_ENTITY_COUNTERS
+
+    @property
+    def counter_names(self) -> tuple[str, ...]:
+        """Of all counters, in the order of their values."""
+        return self.counters.names + self.entity_counters.names
+
+    @property
+    def counter_layout(self) -> str:
+        """Fingerprint of all counters' names and definitions; empty without counters."""
+        return self.counters.layout + self.entity_counters.layout
 
     def unmet(self, lists: Lists) -> list[str]:
         """Why ``lists`` are not enough for this policy, a sentence each with its place in the file."""
@@ -158,8 +171,8 @@ class _Reader:
         if not isinstance(name, str):
             self._file.fail('the policy has no name: write name = "…" before the first table')
         self._name(name, self._file.key("name"))
-        counters = read_counters(self._file, self._schema, self._name)
-        self._schema = with_counters(self._schema, counters)
+        counters, entity_counters = read_counters(self._file, self._schema, self._name)
+        self._schema = with_counters(self._schema, counters.names + entity_counters.names)
         thresholds = self._thresholds(self._tables("threshold", _ThresholdTable))
         rules = self._rules(self._tables("rule", _RuleTable))
         explanations = self._explanations(self._tables("reason", _ReasonTable))
@@ -170,8 +183,9 @@ class _Reader:
         columns = frozenset(measured).union(*looked_at, *told)
         digest = hashlib.sha256(self._file.text.encode()).hexdigest()
         return Policy(
-            name, f"{name}@{digest[:12]}", thresholds, rules, explanations, columns, counters, self._lists, group
-        )
+            name, f"{name}@{digest[:12]}", thresholds, rules, explanations, columns, counters, self._lists, group,
+            entity_counters,
+        )  # fmt: skip
 
     def _control_group(self) -> ControlGroup | None:
         given = self._file.data.get("control_group")

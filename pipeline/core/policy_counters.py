@@ -4,16 +4,20 @@ from collections.abc import Callable, Sequence
 
 from pipeline.core.counter_slots import SLOTS
 from pipeline.core.counters import Counter, Counters, parse_counter
+from pipeline.core.entity_counters import MOST, EntityCounters, definition_of
 from pipeline.core.rules import RuleError, Schema, compile_rule
 from pipeline.core.toml_text import TomlText
 
 
-def read_counters(file: TomlText, schema: Schema, check_name: Callable[[str, int], None]) -> Counters:
-    """``schema``: the columns there are beside; ``check_name`` refuses what is no name. Raises the file's error."""
+def read_counters(
+    file: TomlText, schema: Schema, check_name: Callable[[str, int], None]
+) -> tuple[Counters, EntityCounters]:
+    """Those per card, and those per merchant and customer. ``schema``: the columns there are beside; ``check_name`` refuses what is no name. Raises the file's error."""
     given, header = file.data.get("counters", {}), file.header("counters")
     if not isinstance(given, dict):
         file.fail("counters is a table: begin it with [counters]", file.key("counters"))
     made: list[Counter] = []
+    others: list[Counter] = []
     for name, text in given.items():
         place = file.key(name, header)
         check_name(name, place)
@@ -24,6 +28,9 @@ def read_counters(file: TomlText, schema: Schema, check_name: Callable[[str, int
             counter = parse_counter(name, text, tuple(schema))
         except RuleError as error:
             file.fail(f"{name}: {error.message}, at {error.piece!r}", file.value(name, header) + error.line - 1)
+        if counter.per != "card":
+            _add_entity_counter(file, others, counter, place)
+            continue
         for other in made:
             if other.tag == counter.tag:
                 file.fail(
@@ -34,7 +41,16 @@ def read_counters(file: TomlText, schema: Schema, check_name: Callable[[str, int
         made.append(counter)
         if sum(each.slots for each in made) > SLOTS:
             file.fail(f"{name}: {_no_room(made)}", place)
-    return Counters(made)
+    return Counters(made), EntityCounters(others)
+
+
+def _add_entity_counter(file: TomlText, made: list[Counter], counter: Counter, place: int) -> None:
+    for other in made:
+        if definition_of(other) == definition_of(counter):
+            file.fail(f"{counter.name}: the same as {other.name}: keep one of them", place)
+    made.append(counter)
+    if len(made) > MOST:
+        file.fail(f"{counter.name}: a policy has at most {MOST} counters per merchant and per customer", place)
 
 
 def _check_free(file: TomlText, schema: Schema, name: str, place: int) -> None:

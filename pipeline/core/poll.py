@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.core.currencies import Money
 from pipeline.core.customer_table import EMPTY_CUSTOMERS, CustomerTable
 from pipeline.core.entities import EntityKeys
+from pipeline.core.entity_count_table import NOTHING_TOLD, EntityCounts
 from pipeline.core.entity_table import EMPTY_TABLE, EntityTable
 from pipeline.core.lists import NO_LISTS, Lists
 from pipeline.core.merchant_table import EMPTY_MERCHANTS, Merchants
@@ -62,6 +63,7 @@ class Versions(NamedTuple):
     merchants: Merchants = EMPTY_MERCHANTS
     customers: CustomerTable = EMPTY_CUSTOMERS
     challengers: Sequence[Challenger] = ()
+    counts: EntityCounts = NOTHING_TOLD
 
 
 NO_NOTES: Mapping[bytes, bytes] = MappingProxyType({})
@@ -107,7 +109,8 @@ class Row(NamedTuple):
 
 class Table(NamedTuple):
     """A poll's ``n`` rows as arrays: ``matrix`` float64[n, C] in the order of the catalogue, the others float64[n] or
-    bool[n]. Exempt rows have scores of 0. ``counted`` float64[n, K]: the policy's own counters, NaN: unknown."""
+    bool[n]. Exempt rows have scores of 0. ``counted`` float64[n, K]: the policy's own counters, NaN: unknown; ``hits``: what
+    the rows count for those per merchant and per customer (`EntityCounters.hits`), None where there are none of these."""
 
     keys: EntityKeys
     matrix: Floats
@@ -117,3 +120,4 @@ class Table(NamedTuple):
     score: Floats
     counted: Floats
     shadows: Sequence[Shadow] = ()
+    hits: Floats | None = None

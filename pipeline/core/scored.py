@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.entity_counts import Definition
+
 Floats = NDArray[np.float64]
 
 
@@ -25,6 +27,9 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``counted`` float64[n × K] row-major are the policy's own counters, named ``counters``, NaN: unknown;
     ``counter_layout`` is the fingerprint of their names and definitions. Models do not look at them, so they have a
     layout of their own: a changed counter changes nothing for what was learned under ``layout``.
+
+    ``hits`` float64[n × C] row-major is what each counts for the counters per merchant and per customer, whose definitions
+    are ``counted_per_entity``, NaN: nothing.
 
     ``shadow`` float64[n × S] row-major are the scores of the challengers, whose versions are ``shadows``, NaN: not asked.
     ``customer_ids`` are the customers as they were given, "" where none was; ``declined`` uint8[n], 1 where the switch had
@@ -49,6 +54,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     counter_layout: str = ""
     counters: Sequence[str] = ()
     counted: bytes = b""
+    counted_per_entity: Sequence[Definition] = ()
+    hits: bytes = b""
     shadows: Sequence[str] = ()
     shadow: bytes = b""
     customer_ids: Sequence[str] = ()
@@ -65,6 +72,10 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
             self.merchants,
             self.customers,
         )
+        if len(self.hits) != 8 * len(self.ids) * len(self.counted_per_entity):
+            raise ValueError("not one hit or none of each counter a row")
+        for definition in self.counted_per_entity:
+            definition.check()
         if len(self.shadow) != 8 * len(self.ids) * len(self.shadows):
             raise ValueError("not one score of each challenger a row")
         if any(len(column) != 8 * len(self.ids) for column in columns) or len(self.cards) != len(self.ids):
@@ -92,6 +103,10 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     def counter_matrix(self) -> Floats:
         """The policy's own counters, float64[n, C], read-only."""
         return np.frombuffer(self.counted, dtype="<f8").reshape(len(self.ids), len(self.counters))
+
+    def hit_matrix(self) -> Floats:
+        """What each counts for the counters per merchant and per customer, float64[n, C], read-only."""
+        return np.frombuffer(self.hits, dtype="<f8").reshape(len(self.ids), len(self.counted_per_entity))
 
     def shadow_matrix(self) -> Floats:
         """The challengers' scores, float64[n, S], read-only."""

@@ -157,7 +157,12 @@ def _score(
     scores = versions.model.scores(matrix)
     raw, percentile, score = (np.where(exempt, 0.0, column) for column in scores)
     shadows = shadow_scores(versions.challengers, rows, matrix, exempt) if versions.challengers else ()
-    return Table(keys, matrix, exempt, raw, percentile, score, counted, shadows)
+    hits = None
+    if counters := versions.policy.entity_counters:
+        hits = counters.hits([row.event for row in rows], exempt)
+        told_counts = versions.counts.values(counters, keys, hits)
+        counted = np.hstack((counted, told_counts)) if versions.policy.counters else told_counts
+    return Table(keys, matrix, exempt, raw, percentile, score, counted, shadows, hits)
 
 
 def _decide(rows: Sequence[Row], table: Table, versions: Versions) -> tuple[Verdicts, ShadowTold]:
@@ -165,7 +170,7 @@ def _decide(rows: Sequence[Row], table: Table, versions: Versions) -> tuple[Verd
     events = [row.event for row in rows]
     counted = {
         name: np.ascontiguousarray(table.counted[:, number])
-        for number, name in enumerate(policy.counters.names)
+        for number, name in enumerate(policy.counter_names)
         if name in policy.columns
     }
     named = columns(events, table.matrix, table.score, table.percentile, policy.columns, counted, versions.lists)

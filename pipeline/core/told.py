@@ -17,7 +17,7 @@ import numpy as np
 from models.envelope import SealBroken, open_content, seal_content
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
 
-Kind = Literal["merchants", "customers"]
+Kind = Literal["merchants", "customers", "counters"]
 Rows = Mapping[int, bytes]
 """Digest of an entity → its row."""
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.columns import SCHEMA
 from pipeline.core.counters import Counters, parse_counter
+from pipeline.core.entity_counters import definition_of
 from pipeline.core.policy import Policy, PolicyError, parse_policy
 from pipeline.core.rules import RuleError
 
@@ -50,8 +51,12 @@ MISTAKES = [
     ("count per card", "sum per card", 4, "sum is of the amount"),
     ("count per card", "count(merchant) per card", 4, "count takes no column"),
     ("count per card", "distinct(amount) per card", 4, "distinct is of one of merchant"),
-    ("count per card", "count per merchant", 4, "only `per card` is available: counters live in the card's own row"),
-    ("count per card", "count per customer", 4, "only `per card` is available"),
+    ("count per card", "count per terminal", 4, "counters are `per card`, `per merchant` or `per customer`, nothing else"),
+    ("count per card", "distinct(card) per card", 4, "distinct is of one of merchant, terminal, mcc, country, city, currency,"),
+    ("count per card", "distinct(merchant) per merchant", 4, "distinct is of one of terminal, mcc, country, city, currency, card"),
+    ("[counters]", "[counters]\nx = \"count  PER merchant over 10m\"\ny = \"count per merchant over 10m\"", 5, "the same as x"),
+    ("[counters]", "[counters]\n" + "".join(f'x{n} = "count per merchant over {n}m"\n' for n in range(1, 10)), 12,
+     "at most 8 counters per merchant and per customer"),
     ("10m where", "10s where", 4, "windows are in minutes, hours or days"),
     ("10m where", "0m where", 4, "a window is from 1m to 31d long"),
     ("10m where", "32d where", 4, "a window is from 1m to 31d long"),
@@ -79,6 +84,33 @@ def test_a_mistake_is_refused_with_its_line(old: str, new: str, line: int, messa
         policy(FILE.replace(old, new, 1))
     assert message in str(refused.value)
     assert str(refused.value).startswith(f"own.toml:{line}: ")
+
+
+def test_counters_per_merchant_and_customer_take_no_slots_and_are_columns_like_the_others() -> None:
+    made = policy(
+        FILE.replace(
+            "[counters]\n",
+            '[counters]\nhere_10m = "count per merchant over 10m where amount < 500"\n'
+            + "".join(f'c{days} = "sum(amount) per customer over {days}d"\n' for days in range(1, 6))
+            + 'cards_1h = "distinct(card) per Merchant over 1h"\n',
+        ).replace("amount > 5", "here_10m > 5")
+    )
+    assert made.entity_counters.names == ("here_10m", "c1", "c2", "c3", "c4", "c5", "cards_1h")
+    assert made.counter_names == ("declined_online_10m", "spent_abroad_24h", *made.entity_counters.names)
+    assert made.columns == {"declined_online_10m", "here_10m"}
+    one, *_, last = made.entity_counters.definitions
+    assert (one.per, one.function, one.window_s, one.bucket_s) == ("merchant", "count", 600, 60)
+    assert (last.per, last.function, last.window_s) == ("merchant", "distinct", 3_600)
+
+
+def test_a_counter_is_known_by_its_definition_not_by_its_name() -> None:
+    def tag(name: str, text: str) -> int:
+        return definition_of(parse_counter(name, text, tuple(SCHEMA))).tag
+
+    same = tag("x", "count per merchant over 10m where mcc = 'A'")
+    assert tag("y", "COUNT per  merchant over 10m\nwhere MCC = 'A'") == same
+    assert tag("x", "count per merchant over 10m where mcc = 'a'") != same
+    assert tag("x", "count per customer over 10m where mcc = 'A'") != same
 
 
 def test_more_than_a_row_holds_is_refused_with_what_holds_it() -> None:

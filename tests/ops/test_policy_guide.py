@@ -46,6 +46,14 @@ def test_the_counters_shown_fit_in_a_row_and_are_as_exact_as_is_said(language: s
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_counters_per_merchant_and_customer_shown_are_such(language: str) -> None:
+    (example,) = re.findall(r"^```\n(tested_here_10m = .*?)^```", guide(language), re.MULTILINE | re.DOTALL)
+    counters = parse_policy(f'name = "x"\n[counters]\n{example}', "policy-guide.md", SCHEMA).entity_counters
+    assert {each.per for each in counters.definitions} == {"merchant", "customer"}
+    assert len(counters.each) == 3
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_list_shown_is_a_list(language: str) -> None:
     (example,) = re.findall(r"^```\n(column = .*?)^```", guide(language), re.MULTILINE | re.DOTALL)
     assert len(parse_list("hot", example, "policy-guide.md").until) == 2

@@ -115,6 +115,7 @@ def test_counters_and_lists_are_explained(config: Path) -> None:
         "# --- travel",
         "[counters]\nonline_10m = \"count per card over 10m where entry_mode = 'ecommerce'\"\n"
         'spent_24h = "sum(amount) per card over 24h"\n'
+        'here_10m = "count per merchant over 10m"\n'
         "[[rule]]\nname = 'hot'\nwhen = \"in_list(merchant, 'hot') and online_10m > 2\"\n"
         'actions = { queue = "review" }\nreason = "many_declines"\nfigures = ["declines_1h"]\n',
     )
@@ -136,4 +137,7 @@ def test_counters_and_lists_are_explained(config: Path) -> None:
     assert lines[at + 1].startswith("  online_10m: the last 10 min, and up to 2 min more; exact")
     assert lines[at + 2].startswith("  spent_24h: the last 1 d, and up to 6 h more; ")
     assert "takes 2 of 7 slots" in lines[at + 2]
+    assert lines[at + 3].startswith(
+        "  here_10m: per merchant, the last 10 min, and up to 1 min more; exact; without the "
+    )
     assert "  in_list(merchant, 'hot'): 1 entries" in lines

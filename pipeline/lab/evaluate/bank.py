@@ -17,6 +17,7 @@ from models.scorer import Model
 from models.snapshot import Snapshot
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core.decision import HEADER_OUTCOME, HEADER_SOURCE_OFFSET, Decision, Outcome
+from pipeline.core.entity_count_ledger import EntityCountWalk
 from pipeline.core.entity_table import EntityTable
 from pipeline.core.merchant_ledger import MerchantLedger
 from pipeline.core.moments import rfc3339
@@ -80,8 +81,10 @@ class Bank:
 
     def __init__(self, versions: Versions, course: Course, curve: PriorCurve, watch: Watch | None = None) -> None:
         self._entities = EntityTable()
-        # what is known of merchants is as old as a live scorer's: see `MerchantLedger.features`
-        self._versions = versions._replace(entities=self._entities, merchants=MerchantLedger())
+        # what is known of merchants, and counted of them, is as old as a live scorer's: see `MerchantLedger.features`
+        self._versions = versions._replace(
+            entities=self._entities, merchants=MerchantLedger(), counts=EntityCountWalk()
+        )
         self._course = course
         self._curve = curve
         self._watch = watch

@@ -231,7 +231,7 @@ def _policy(version: str, means: Means) -> _Taken:
         return _Taken(None, why="policy_unreadable")
     if policy.version != plain:
         return _Taken(None, why="policy_unreadable")
-    if listed or policy.counters.names:
+    if listed or policy.counter_names:
         return _Taken(None, why="not_archived")
     return _Taken(policy, [take_apart(rule) for rule in policy.rules])
 

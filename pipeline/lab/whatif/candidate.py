@@ -32,9 +32,9 @@ class Weighing(NamedTuple):
 
 def check(policy: Policy) -> None:
     """Raises `Refused` for a policy that asks what the archive does not hold."""
-    if policy.counters.names:
+    if policy.counter_names:
         raise Refused(
-            f"{policy.name}: its counters ({', '.join(policy.counters.names)}) are not kept with past decisions, so it "
+            f"{policy.name}: its counters ({', '.join(policy.counter_names)}) are not kept with past decisions, so it "
             "cannot be tried on them: leave out the counters and the rules that ask them"
         )
     if policy.lists:
@@ -72,7 +72,7 @@ def could_change(candidate: Policy, past: Mapping[str, Policy | None]) -> str:
 
 
 def _differs(candidate: Policy, past: Policy) -> str:
-    if candidate.control_group != past.control_group or past.lists or past.counters.names:
+    if candidate.control_group != past.control_group or past.lists or past.counter_names:
         return ALWAYS
     mine, theirs = (Counter(map(_meaning, policy.rules)) for policy in (candidate, past))
     changed = {sql for sql, _, _ in (mine - theirs) + (theirs - mine)}

@@ -29,6 +29,7 @@ from pipeline.ports import Record
 from pipeline.ports_archive import PastRow
 from pipeline.roles.learner.arrival import Arrival, arrived
 from pipeline.roles.learner.carry import Carry
+from pipeline.roles.learner.counters_followed import CountersFollowed
 from pipeline.roles.learner.labelled import LabelledLearning, LabelPlan
 from pipeline.roles.learner.late import Wanted
 from pipeline.roles.learner.merchants import MerchantsFollowed
@@ -46,7 +47,7 @@ class FeatureSpace(NamedTuple):
 
 class Plan(NamedTuple):
     """How to learn: what is learned without labels, the most rows per second of log time, the most rows behind a grid, how
-    to learn from labels (None: not), whether to follow merchants (features are then those of the catalogue), what the
+    to learn from labels (None: not), whether to follow merchants (features are then those of the catalogue) and the bank's counters of them, what the
     champion is called, the names of the features whose drift is told."""
 
     detector: DetectorPlan
@@ -60,7 +61,7 @@ class Plan(NamedTuple):
 
 class Course:
     """Learning from ``scored`` and ``labels``, one record at a time, from the beginning or from ``resumed`` and the
-    ``parts`` of the table of entities and ``merchants`` told last. After the latter, first `recall` and `recall_label` the records from
+    ``parts`` of the table of entities, ``merchants`` and ``counters`` told last. After the latter, first `recall` and `recall_label` the records from
     `recall_from` up to where reading goes on, then say `recalled`.
 
     Above ``max_rate`` (divided among ``partitions``) the choice of rows looks back up to one second, which no snapshot
@@ -76,6 +77,7 @@ class Course:
         parts: Iterable[Bucket] = (),
         merchants: Gathered | None = None,
         rivals: Mapping[str, Labelled] | None = None,
+        counters: Gathered | None = None,
     ) -> None:
         self.reading: dict[int, int] = dict(resumed.reading) if resumed else {}
         self._plan = plan
@@ -98,6 +100,7 @@ class Course:
             told = resumed.labelled if resumed else None
             self.labelled = LabelledLearning(plan.labels, EntityLedger(parts), metrics, told, self._as_of, rivals)
         self.merchants = MerchantsFollowed(merchants) if plan.merchants else None
+        self.counters = CountersFollowed(counters) if plan.merchants else None
 
     def learn(self, record: Record, scored: Scored | None = None) -> Iterator[None]:
         """Learn ``record``, pausing at each window boundary: there, and only there, call `snapshot`. To be run to
@@ -222,10 +225,13 @@ class Course:
             yield from self.labelled.ledger.filled(epoch, self.reading, self.labelled.reading)
 
     def told(self, epoch: int) -> Iterator[Told]:
-        """What is to be told of merchants since it was asked for last."""
+        """What is to be told of merchants, and of the bank's counters, since it was asked for last."""
         if self.merchants is not None:
             self._metrics.knows("merchants", len(self.merchants.ledger))
             yield from self.merchants.tellings(epoch)
+        if self.counters is not None:
+            self._metrics.knows("counters", len(self.counters.ledger))
+            yield from self.counters.tellings(epoch)
 
     # --- after a restart
 
@@ -289,6 +295,8 @@ class Course:
             self._metrics.skipped.labels("sampled_out").inc(int((first & ~kept).sum()))
         if self.merchants is not None:
             self.merchants.scored(scored, first, record.partition, record.offset)
+        if self.counters is not None:
+            self.counters.scored(scored, first, record)
         chosen = np.flatnonzero(first & kept)
         self.sample.add(scored.matrix()[chosen])
         self._measure_drift(scored, chosen)

@@ -182,7 +182,7 @@ class Learner:
         partitions = await reader.start(start)
         known = resumed.labelled if resumed else None
         await labels.start(dict(known.labels) if known else None)
-        told = (found.parts.values(), found.told.get("merchants"), parts.rivals)
+        told = (found.parts.values(), found.told.get("merchants"), parts.rivals, found.told.get("counters"))
         course = Course(parts.plan, self._space, len(partitions), self._metrics, resumed, *told)
         reported = self._releasing.reported if self._releasing is not None else None
         if reported is not None and reported.reference is not None and reported.reference_of == parts.plan.model:

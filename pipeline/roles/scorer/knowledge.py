@@ -18,6 +18,7 @@ from models.scorer import Model
 from models.snapshot import SnapshotRefused, open_sealed
 from pipeline.core.currencies import Money
 from pipeline.core.customer_table import CustomerTable
+from pipeline.core.entity_count_table import EntityCountTable
 from pipeline.core.entity_record import open_part
 from pipeline.core.entity_table import EntityTable
 from pipeline.core.features import LAYOUT
@@ -75,8 +76,10 @@ class Knowledge:
         self._parse = parse
         self._shelf = None if snapshot_key is None else ModelShelf(snapshot_key, partial(fitting, curve=curve))
         self._heard = Heard()
-        merchants, customers = MerchantTable(), CustomerTable()
-        self._take_told: dict[Kind, Callable[[Told], None]] = {"merchants": merchants.take, "customers": customers.take}
+        merchants, customers, counts = MerchantTable(), CustomerTable(), EntityCountTable()
+        self._take_told: dict[Kind, Callable[[Told], None]] = {
+            "merchants": merchants.take, "customers": customers.take, "counters": counts.take,
+        }  # fmt: skip
         self._challengers: dict[str, Challenger] = {}
         _check_met(policy, lists)
         self._waiting: Lists | None = None
@@ -93,6 +96,7 @@ class Knowledge:
             EntityTable(),
             merchants,
             customers,
+            counts=counts,
         )
 
     def reload(self, source: PolicySource) -> bool:
@@ -219,7 +223,7 @@ class Knowledge:
         return True
 
     def take_told(self, sealed: bytes) -> bool:
-        """Use what is told of merchants or customers; False when it is refused."""
+        """Use what is told of merchants, customers or the bank's counters; False when it is refused."""
         if self._key is None:
             return False  # said of the model already
         try:
