@@ -21,12 +21,13 @@ def explain(identifier: str, day: datetime | None, language: str, as_json: bool)
     Exit code 1: it is not in the archive, or the archive cannot be read. 3: computed again, something differs. What
     cannot be computed again, as its model or policy was not kept, is told and no failure."""
     from pipeline.app.explaining import NotFound, explain_transaction
+    from pipeline.core.lists import ListError
     from pipeline.lab.explain.telling import tell
 
     on = None if day is None else day.date()
     try:
         found = explain_transaction(identifier, on, on)
-    except NotFound as error:
+    except (NotFound, ListError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None

@@ -34,6 +34,7 @@ def whatif(
 
     Exit code 1: the archive does not hold what is asked for, or cannot be read. 2: the policy is none."""
     from pipeline.app.whatif import ask
+    from pipeline.core.lists import ListError
     from pipeline.core.policy import PolicyError
     from pipeline.lab.whatif.candidate import Refused
     from pipeline.lab.whatif.telling import tell
@@ -44,7 +45,7 @@ def whatif(
         found = ask(policy, model, _day(first), _day(last), top)
     except PolicyError as error:
         raise click.UsageError(str(error)) from None
-    except (Refused, OSError) as error:
+    except (Refused, ListError, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(msgspec.json.encode(found).decode() if as_json else tell(found, "zh" if language == "zh" else "en"))
 

@@ -187,6 +187,18 @@ class PastVersions(Protocol):
         """The text, None where there is none."""
 
 
+class Beside(NamedTuple):
+    """What a policy looks at beside the archive's own columns. ``columns``: SQL by name, its counters; ``whole``: SQL,
+    whether a row has them all; ``entries`` of the bank's lists (`Lists.rows`)."""
+
+    columns: Mapping[str, str]
+    whole: str
+    entries: Sequence[tuple[str, str, float]]
+
+
+NOTHING_BESIDE = Beside({}, "true", ())
+
+
 class Weighed(NamedTuple):
     """A way in which past rows were weighed: the policy's level and masks (see `pipeline.lab.whatif.candidate`)."""
 
@@ -206,8 +218,12 @@ class Trials(Protocol):
     """Past decisions beside what would have been decided: first `open`, then either `weigh` and `judge`, or `decided`
     again and again and `judge_decided`, then `figures`. Raises `OSError` where files cannot be read."""
 
-    def open(self, first: date, last: date, known_at_ms: int) -> Mapping[str, int]:
-        """Look at the days from ``first`` to ``last``, with the labels in force at that moment. Policy version → rows."""
+    def counters(self, first: date, last: date) -> Sequence[str]:
+        """What rows of these days say in ``counters`` (`archive_counters`), each once."""
+
+    def open(self, first: date, last: date, known_at_ms: int, beside: Beside) -> Mapping[str, int]:
+        """Look at the days from ``first`` to ``last``, with the labels in force at that moment; only rows that are whole
+        by ``beside`` can be asked. Policy version → rows that can."""
 
     def weigh(self, level: str, masks: Sequence[str], could_change: str) -> Sequence[Weighed]:
         """Weigh the rows for which the SQL ``could_change`` is true; the distinct results."""

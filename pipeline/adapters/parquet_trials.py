@@ -19,7 +19,7 @@ from pipeline.adapters.parquet_writing import connected, quoted
 from pipeline.core.decide import Judgement
 from pipeline.core.decision import Outcome
 from pipeline.core.features import LAYOUT
-from pipeline.ports_archive import Redecided, Weighed
+from pipeline.ports_archive import Beside, Redecided, Weighed
 
 MEMORY = "800MB"
 ACTIONS = ("transaction_action", "card_action", "contact_action", "queue_action", "scope")
@@ -31,7 +31,7 @@ _DISTURBING = "('verify', 'hold', 'decline')"
 
 _ROWS = """
 CREATE OR REPLACE TEMP VIEW past AS
-SELECT *, coalesce(scored, false) AND layout = {layout} AND currency IS NOT NULL AS askable FROM ({rows})
+SELECT *{more}, coalesce(scored, false) AND layout = {layout} AND currency IS NOT NULL AND {whole} AS askable FROM ({rows})
 """
 _COUNTED = """
 SELECT policy_version, outcome, day, askable, coalesce(scored, false), count(*) FROM past GROUP BY ALL
@@ -78,9 +78,18 @@ class ParquetTrials:
         self._any_label = False
         self._counted: list[tuple[Any, ...]] = []
 
-    def open(self, first: date, last: date, known_at_ms: int) -> Mapping[str, int]:
+    def counters(self, first: date, last: date) -> Sequence[str]:
         rows = self._archive.relation(first, last).sql_query()
-        self._run(_ROWS.format(layout=quoted(LAYOUT), rows=rows))
+        return [
+            told
+            for (told,) in self._run(f"SELECT DISTINCT counters FROM ({rows}) WHERE counters IS NOT NULL").fetchall()
+        ]
+
+    def open(self, first: date, last: date, known_at_ms: int, beside: Beside) -> Mapping[str, int]:
+        rows = self._archive.relation(first, last).sql_query()
+        self._entries(beside.entries)
+        more = "".join(f', {value} AS "{name}"' for name, value in beside.columns.items())
+        self._run(_ROWS.format(layout=quoted(LAYOUT), rows=rows, more=more, whole=beside.whole))
         labels = self._archive.labels_in_force(known_at_ms, first)
         known = {"transaction": labels["transaction"], "known_card": labels["card"], "said": labels["fraud"]}
         self._registered("said", {**known, "known_ms": labels["timestamp_ms"]})
@@ -169,6 +178,17 @@ class ParquetTrials:
         }
 
     # --- parts
+
+    def _entries(self, entries: Sequence[tuple[str, str, float]]) -> None:
+        """The table that `ListUse.sql` asks."""
+        texts = [np.array([each[place] for each in entries], dtype=np.object_) for place in (0, 1)]
+        until = np.array([each[2] for each in entries], dtype=np.float64)
+        self._registered("told", {"list": texts[0], "value": texts[1], "until": until})
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE list_entries AS SELECT CAST(list AS VARCHAR) AS list, "
+            "CAST(value AS VARCHAR) AS value, until FROM told"
+        )
+        self._connection.unregister("told")
 
     def _ways(self, ways: Sequence[Weighed]) -> dict[str, NDArray[Any]]:
         columns = {"level": np.array([way.level for way in ways], dtype=np.int64)}

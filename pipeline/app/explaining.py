@@ -5,7 +5,7 @@ from datetime import date
 from models.calibrate import parse_prior
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.version_files import VersionFiles
-from pipeline.app.configuration import load_words, read
+from pipeline.app.configuration import ListFolder, load_words, read
 from pipeline.core.columns import SCHEMA
 from pipeline.core.policy import parse_policy
 from pipeline.lab.explain.explanation import Explanation
@@ -19,7 +19,7 @@ class NotFound(Exception):
 
 def explain_transaction(identifier: str, first: date | None = None, last: date | None = None) -> Explanation:
     """The decided transaction ``identifier`` of the archive, explained. ``first`` to ``last``: arrived on these days (UTC);
-    None: on any. Raises NotFound, OSError."""
+    None: on any. Raises NotFound, ListError, OSError."""
     settings = ArchiveSettings()
     archive = ParquetArchive(settings.archive_dir)
     if not archive.days():
@@ -34,5 +34,6 @@ def explain_transaction(identifier: str, first: date | None = None, last: date |
         parse_prior(*read(settings, "models/prior.toml")),
         lambda text, name: parse_policy(text, name, SCHEMA),
         load_words(settings),
+        ListFolder(settings).read(),
     )
     return Explainer(means).explain(row)

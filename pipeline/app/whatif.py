@@ -10,7 +10,7 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.parquet_trials import ParquetTrials
 from pipeline.adapters.version_files import VersionFiles
-from pipeline.app.configuration import policy_parser, read
+from pipeline.app.configuration import ListFolder, policy_parser, read
 from pipeline.core.columns import SCHEMA
 from pipeline.core.policy import parse_policy
 from pipeline.lab.explain.recompute import past_model
@@ -23,7 +23,7 @@ from pipeline.roles.archive.settings import ArchiveSettings
 
 def ask(policy: Path | None, model: str | None, first: date | None, last: date | None, top: int) -> Answer:
     """The candidate ``policy`` and the kept ``model`` of that version on the archive's days from ``first`` to ``last`` (None:
-    all). Raises `Refused` where that cannot be answered, PolicyError for a policy that is none, OSError."""
+    all). Raises `Refused` where that cannot be answered, PolicyError for a policy that is none, ListError, OSError."""
     settings = ArchiveSettings()
     root = settings.archive_dir
     archive = ParquetArchive(root)
@@ -43,7 +43,8 @@ def ask(policy: Path | None, model: str | None, first: date | None, last: date |
         top,
     )
     trials = ParquetTrials(root, len(os.sched_getaffinity(0)))
-    return try_out(question, Means(trials, archive, past, lambda text, name: parse_policy(text, name, SCHEMA)))
+    lists = ListFolder(settings).read()
+    return try_out(question, Means(trials, archive, past, lambda text, name: parse_policy(text, name, SCHEMA), lists))
 
 
 def _model(version: str, past: VersionFiles, settings: ArchiveSettings) -> Model:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.archive_counters import COUNTED
 from pipeline.core.columns import SCHEMA
 from pipeline.core.decision import Actions
 from pipeline.core.features import CATALOGUE
@@ -66,12 +67,15 @@ SCORED_COLUMNS: Final[Mapping[str, ColumnKind]] = MappingProxyType({
     "layout": "text",
     **dict.fromkeys(("raw", "percentile", "score"), "number"),
     "shadow": "text",
+    "counters": "text",
+    **dict.fromkeys(COUNTED, "number"),
     **dict.fromkeys(_FEATURE_NAMES, "number"),
 })  # fmt: skip
 """Of `scored`. ``timestamp_ms``: the transaction's own in the log; ``at``: its event time, unix seconds;
 ``billing_value``: what it is worth in minor units of the bank's currency; ``scored``: whether it has features and a
 score, which reversals, credits and clearings of something counted before do not; ``shadow``: the challengers' scores by
-their versions, as a JSON object; missing where none was asked."""
+their versions, as a JSON object; missing where none was asked; ``counters`` and ``counted_1`` to ``counted_7``: see
+`archive_counters`."""
 
 LABEL_COLUMNS: Final[Mapping[str, ColumnKind]] = MappingProxyType({
     "source_partition": "integer",
@@ -113,7 +117,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 class Block(msgspec.Struct, frozen=True, eq=False):
     """One record of `scored`, at ``offset`` of its own topic. ``matrix`` float64[n, F]; None: made under another
     catalogue of features, of which only the fingerprint is known here. ``shadow`` float64[n, S], the scores of the
-    challengers whose versions are ``shadows``."""
+    challengers whose versions are ``shadows``; ``counted`` float64[n, K] the policy's own counters, which ``counters``
+    tells (`archive_counters`)."""
 
     offset: int
     layout: str
@@ -122,6 +127,8 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     raw: NDArray[np.float64]
     shadows: Sequence[str] = ()
     shadow: NDArray[np.float64] | None = None
+    counters: str | None = None
+    counted: NDArray[np.float64] | None = None
 
 
 class ArchiveRow(NamedTuple):
@@ -216,6 +223,7 @@ def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
     n = len(rows)
     matrix = np.full((n, len(CATALOGUE)), np.nan)
     raw, layout, shadow = np.full(n, np.nan), np.full(n, None, dtype=np.object_), np.full(n, None, dtype=np.object_)
+    counters, counted = np.full(n, None, dtype=np.object_), np.full((n, len(COUNTED)), np.nan)
     start = 0
     for block, group in groupby(rows, key=attrgetter("block")):
         chosen = [row.at_row for row in group]
@@ -228,13 +236,18 @@ def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
             if block.shadow is not None:
                 told = by_version(block.shadows, block.shadow[chosen])
                 shadow[start:end] = [_encode(one).decode() if one else None for one in told]
+            if block.counters is not None and block.counted is not None:
+                counters[start:end] = block.counters
+                counted[start:end, : block.counted.shape[1]] = block.counted[chosen]
         start = end
-    raw[[not row.same_versions for row in rows]] = np.nan
+    others = [not row.same_versions for row in rows]
+    counters[others], counted[others] = None, np.nan
+    raw[others] = np.nan
     has = np.array([row.block is not None for row in rows])
     score = np.where(has, _floats([row.told.score for row in rows]), np.nan)
     percentile = np.where(has, _floats([row.told.percentile for row in rows]), np.nan)
     features = {name: np.ascontiguousarray(matrix[:, index]) for index, name in enumerate(_FEATURE_NAMES)}
     return {
         "scored": has.astype(np.float64), "layout": layout, "raw": raw, "percentile": percentile, "score": score,
-        "shadow": shadow, **features,
+        "shadow": shadow, "counters": counters, **dict(zip(COUNTED, counted.T.copy(), strict=True)), **features,
     }  # fmt: skip

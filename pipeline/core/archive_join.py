@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from pipeline.core.archive_columns import ArchiveRow, Block, Told
+from pipeline.core.archive_counters import names_and_fingerprints
 from pipeline.core.archive_files import Place
 from pipeline.core.currencies import Money
 from pipeline.core.decision import HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP
@@ -216,4 +217,8 @@ def _block(record: Record) -> tuple[Block, list[int]]:
         raise ValueError("columns of different lengths")
     versions = (scored.policy_version, scored.model_version)
     shadow = scored.shadow_matrix() if scored.shadows and offsets else None
-    return Block(record.offset, scored.layout, versions, matrix, raw, scored.shadows, shadow), offsets
+    counters = names_and_fingerprints(scored.counters, scored.counter_fingerprints)
+    counted = scored.counter_matrix() if counters and offsets else None
+    return Block(
+        record.offset, scored.layout, versions, matrix, raw, scored.shadows, shadow, counters, counted
+    ), offsets

@@ -70,6 +70,15 @@ class Counter(NamedTuple):
         return CELLS[self.number].slots
 
     @property
+    def fingerprint(self) -> str:
+        """Of what is counted, but not of the name; wider than `tag`: the archive knows counters of years by it."""
+        text = _described(
+            self.function, self.column or "", self.window_s, None if self.where is None else self.where.text
+        )
+        per = "" if self.per == "card" else f"{self.per} "
+        return blake2b(f"{per}{text}".encode(), digest_size=8).hexdigest()
+
+    @property
     def bucket_s(self) -> float:
         """How long a bucket is: what a window may hold too much."""
         return self.window_s / (CELLS[self.number].number - 1)
@@ -130,18 +139,23 @@ def _condition(text: str, start: int, where: str, known: Sequence[str]) -> Rule:
 
 def _tag(function: str, column: str, window_s: int, where: str | None) -> int:
     """Fifteen bits of what is counted, blanks and capitals outside quotes apart, and one for the number of slots."""
+    text = _described(function, column, window_s, where)
+    digest = int.from_bytes(blake2b(text.encode(), digest_size=2).digest(), "little") % TWO_SLOTS
+    return max(digest, 1) | (TWO_SLOTS if CELLS[FUNCTIONS.index(function)].slots == 2 else 0)
+
+
+def _described(function: str, column: str, window_s: int, where: str | None) -> str:
+    """What is counted, in one way of writing it."""
     parts = (where or "").split("'")
     parts[::2] = [re.sub(r"\s+", " ", part).lower() for part in parts[::2]]
     condition = "'".join(parts).strip()
-    text = f"{function}({column}) {window_s} {condition}"
-    digest = int.from_bytes(blake2b(text.encode(), digest_size=2).digest(), "little") % TWO_SLOTS
-    return max(digest, 1) | (TWO_SLOTS if CELLS[FUNCTIONS.index(function)].slots == 2 else 0)
+    return f"{function}({column}) {window_s} {condition}"
 
 
 class Counters:
     """A policy's counters. ``slots``: where they lie in a row; ``packed``: the same for the compiled form; ``begun``: the
     spare bytes of a card that nothing came before; ``layout``: fingerprint of names, definitions and order, empty
-    without counters. Raises ValueError for more slots than a row has."""
+    without counters; ``fingerprints``: name → what is counted, in the policy's order. Raises ValueError for more slots than a row has."""
 
     def __init__(self, counters: Sequence[Counter] = ()) -> None:
         self.each = tuple(counters)
@@ -157,6 +171,7 @@ class Counters:
         self.begun = rearranged(bytes(RING - SPARE), self.slots, known=True)
         described = repr([(counter.name, counter.tag, counter.text) for counter in counters])
         self.layout = blake2b(described.encode(), digest_size=8).hexdigest() if counters else ""
+        self.fingerprints = {counter.name: counter.fingerprint for counter in counters}
         self._matcher = Matcher([each.where for each in counters],
                                 {bit: str(each.column) for bit, each in enumerate(counters) if each.function == "distinct"})  # fmt: skip
 

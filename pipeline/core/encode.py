@@ -210,6 +210,7 @@ class _Writer:
         policy = self._versions.policy
         if policy.counter_names:
             record.counter_layout, record.counters = policy.counter_layout, policy.counter_names
+            record.counter_fingerprints = tuple(policy.counter_fingerprints.values())
             record.counted = table.counted.take(chosen, axis=0).astype("<f8", copy=False).tobytes()
         if table.hits is not None:
             record.counted_per_entity = policy.entity_counters.definitions

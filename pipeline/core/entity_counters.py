@@ -35,12 +35,13 @@ def definition_of(counter: Counter) -> Definition:
 
 class EntityCounters:
     """Those of a policy. ``definitions`` in their order; ``layout``: fingerprint of names, definitions and order, empty
-    without counters."""
+    without counters; ``fingerprints``: name → what is counted, in their order."""
 
     def __init__(self, counters: Sequence[Counter] = ()) -> None:
         self.each = tuple(counters)
         self.names = tuple(counter.name for counter in counters)
         self.definitions = tuple(map(definition_of, counters))
+        self.fingerprints = {counter.name: counter.fingerprint for counter in counters}
         described = repr(list(zip(self.names, self.definitions, strict=True)))
         self.layout = blake2b(described.encode(), digest_size=8).hexdigest() if counters else ""
         self._distinct = {bit: str(one.column) for bit, one in enumerate(counters) if one.function == "distinct"}

@@ -105,14 +105,17 @@ class Lists:
     def holds(self, use: ListUse, events: Sequence[Event]) -> NDArray[np.float64]:
         """float64[n]: 1 where the event's value is listed and its time not over, else 0; NaN where it has no value.
         Raises LookupError for a list that is not there or is of another column."""
+        return self.hold(use, ((getattr(event.transaction, use.column), event.at) for event in events), len(events))
+
+    def hold(self, use: ListUse, past: Iterable[tuple[str | None, float]], n: int) -> NDArray[np.float64]:
+        """The same of ``n`` transactions of which only the list's column and the event's time are at hand."""
         found = self.by_name.get(use.name)
         if found is None or found.column != use.column:
             raise LookupError(self.unmet(use))
         until, column = found.until, use.column
-        answers = np.empty(len(events))
-        for at, event in enumerate(events):
-            value = getattr(event.transaction, column)
-            answers[at] = math.nan if value is None else event.at < until.get(listed_as(value, column), -math.inf)
+        answers = np.empty(n)
+        for place, (value, at) in enumerate(past):
+            answers[place] = math.nan if value is None else at < until.get(listed_as(value, column), -math.inf)
         return answers
 
     def unmet(self, use: ListUse) -> str | None:

@@ -94,6 +94,16 @@ class Policy(NamedTuple):
         """Fingerprint of all counters' names and definitions; empty without counters."""
         return self.counters.layout + self.entity_counters.layout
 
+    @property
+    def counter_fingerprints(self) -> dict[str, str]:
+        """Name → fingerprint of what is counted, in the order of `counter_names`."""
+        return {**self.counters.fingerprints, **self.entity_counters.fingerprints}
+
+    @property
+    def asked_counters(self) -> dict[str, str]:
+        """Name → fingerprint of the counters that deciding looks at; one may be defined and not asked yet."""
+        return {name: each for name, each in self.counter_fingerprints.items() if name in self.columns}
+
     def unmet(self, lists: Lists) -> list[str]:
         """Why ``lists`` are not enough for this policy, a sentence each with its place in the file."""
         return [f"{place}: {wrong}" for use, place in self.lists.items() if (wrong := lists.unmet(use)) is not None]

@@ -25,7 +25,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     digests of those texts (`pipeline.core.entities`), 0 where there was none.
 
     ``counted`` float64[n × K] row-major are the policy's own counters, named ``counters``, NaN: unknown;
-    ``counter_layout`` is the fingerprint of their names and definitions. Models do not look at them, so they have a
+    ``counter_layout`` is the fingerprint of their names and definitions, ``counter_fingerprints`` are those of each
+    definition alone. Models do not look at them, so they have a
     layout of their own: a changed counter changes nothing for what was learned under ``layout``.
 
     ``hits`` float64[n × C] row-major is what each counts for the counters per merchant and per customer, whose definitions
@@ -53,6 +54,7 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     customers: bytes
     counter_layout: str = ""
     counters: Sequence[str] = ()
+    counter_fingerprints: Sequence[str] = ()
     counted: bytes = b""
     counted_per_entity: Sequence[Definition] = ()
     hits: bytes = b""

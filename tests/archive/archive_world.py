@@ -19,6 +19,7 @@ from pipeline.adapters.kafka.log import partition_of
 from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.parquet_writing import ParquetShelf, connected
+from pipeline.core.archive_counters import COUNTED
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
 from pipeline.core.decision import HEADER_SOURCE_OFFSET
@@ -169,6 +170,8 @@ def _row(partition: int, source: Any, event: Any, told: Mapping[str, Any], block
         "degraded": told.get("degraded", False),
         "scored": block is not None,
         "shadow": None,
+        "counters": None,
+        **dict.fromkeys(COUNTED),
         "layout": None if block is None else LAYOUT,
         "raw": None if block is None else np.frombuffer(block.raw)[index],
         "score": None if block is None else np.frombuffer(block.score)[index],

@@ -22,6 +22,7 @@ from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.core.columns import SCHEMA
 from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, NUMBER_OF, SURPRISE_FEATURES, UNIT
+from pipeline.core.lists import Lists, parse_list
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.poll import Challenger, Versions
 from pipeline.core.topics import MODEL_KEY, POLICY_KEY
@@ -33,6 +34,7 @@ sys.path.append(str(Path(__file__).parents[1] / "archive"))
 from archive_world import CONFIG, MONEY, NOON, Place, Traffic  # its folder has to be on the path first
 
 KEY = b"a key of sixteen bytes or more"
+UNTIL = "2026-09-24T00:00:00Z"
 CURVE = parse_prior((CONFIG / "models" / "prior.toml").read_text(), "prior.toml")
 WORDS = {
     language: parse_words((CONFIG / "messages" / language / "reasons.toml").read_text(), "reasons.toml")
@@ -61,6 +63,37 @@ figures = ["count_1h"]
 share = 0.01
 max_amount = 100000
 """
+
+
+OWN = """
+name = "own"
+[counters]
+times = "count per card over 2h"
+foreign_3h = "sum(amount) per card over 3h where country <> home_country"
+[[threshold]]
+score = 0.02
+actions = { queue = "review" }
+reason = "score_review"
+[[rule]]
+name = "often_now"
+when = "times >= 2 and amount > 1500"
+actions = { contact = "verify" }
+reason = "many_today"
+figures = ["times"]
+[[rule]]
+name = "abroad"
+when = "foreign_3h > 4000"
+actions = { contact = "notify" }
+reason = "many_today"
+figures = ["foreign_3h"]
+[[rule]]
+name = "listed"
+when = "in_list(merchant, 'hot') and amount > 1000"
+actions = { card = "limit", scope = "online" }
+reason = "large_amount"
+"""
+"""With counters, and a list that knows one merchant for a while."""
+LISTS = Lists([parse_list("hot", f'column = "merchant"\n[entries]\nm1 = "always"\nm2 = {UNTIL}\n', "hot.toml")])
 
 
 def labelled(seed: int) -> Labelled:
@@ -104,7 +137,7 @@ def control(key: bytes, value: bytes) -> StoredRecord:
 class Past:
     """``transactions`` decided in many small polls, under versions that change; then archived below ``root``."""
 
-    def __init__(self, root: Path, transactions: int) -> None:
+    def __init__(self, root: Path, transactions: int, texts: Sequence[str] = (DEFAULT, KEEN)) -> None:
         self.root = root
         self.kept = VersionFiles(root)
         self.models = [Model.day_one(LAYOUT, CURVE)]
@@ -113,8 +146,8 @@ class Past:
             made = snapshot(seed)
             self.models.append(Model.trained(made, CURVE))
             self.controls.append(control(MODEL_KEY, seal(made, KEY)))
-        policies = [policy(DEFAULT), policy(KEEN)]
-        for text, one in zip((DEFAULT, KEEN), policies, strict=True):
+        policies = [policy(text) for text in texts]
+        for text, one in zip(texts, policies, strict=True):
             self.controls.append(control(POLICY_KEY + one.version.encode(), text.encode()))
         traffic = Traffic()
         draw = np.random.default_rng(5)
@@ -125,7 +158,8 @@ class Past:
             if number % 17 == 16:
                 beside = [Challenger(self.models[2], 0.5)] if number // 340 % 3 == 1 else []
                 model = self.models[number // 340 % 3]
-                under = Versions(policies[number // 170 % 2], model, MONEY, challengers=beside)
+                ruling = policies[number // 170 % len(policies)].in_force(LISTS)
+                under = Versions(ruling, model, MONEY, challengers=beside, lists=LISTS)
                 traffic.score(number // 17 % 2, under=under)
         for partition in (0, 1):
             traffic.score(partition, under=under)
@@ -137,7 +171,7 @@ class Past:
 
     @property
     def means(self) -> Means:
-        return Means(self.kept, CURVE, lambda text, name: parse_policy(text, name, SCHEMA), WORDS)
+        return Means(self.kept, CURVE, lambda text, name: parse_policy(text, name, SCHEMA), WORDS, LISTS)
 
     def row(self, identifier: str) -> dict[str, Any]:
         found = self.archive.transaction(identifier)

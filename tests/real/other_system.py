@@ -1,8 +1,10 @@
 """A system of the bank's own: takes signed events over HTTP, once each by their id, whatever comes again."""
 
+import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from pipeline.core.webhook import NotSigned, verify
 
@@ -44,11 +46,16 @@ class OtherSystem:
         self.events[name] = body
         return 409 if known else 204
 
-    def wait_for(self, events: int, wait_s: float) -> None:
-        """Wait until so many have come."""
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The ``data`` of the events of this ``type``."""
+        bodies = map(json.loads, list(self.events.values()))
+        return [body["data"] for body in bodies if body["type"] == kind]
+
+    def wait_for(self, events: int, kind: str, wait_s: float) -> None:
+        """Wait until so many of this ``type`` have come."""
         deadline = time.monotonic() + wait_s
-        while len(self.events) < events:
-            assert time.monotonic() < deadline, f"{len(self.events)} of {events} events have come"
+        while (came := len(self.of(kind))) < events:
+            assert time.monotonic() < deadline, f"{came} of {events} events have come"
             time.sleep(0.05)
 
     def close(self) -> None:

@@ -31,20 +31,29 @@ from pipeline.lab.whatif.trying import Means, Question, try_out
 from pipeline.roles.archive.versions import VersionKeeper
 
 sys.path.append(str(Path(__file__).parents[1] / "explain"))
-from explain_world import CONFIG, CURVE, DEFAULT, KEEN, Past, snapshot  # its folder has to be on the path first
+from explain_world import (
+    CONFIG,
+    CURVE,
+    DEFAULT,
+    KEEN,
+    LISTS,
+    OWN,
+    Past,
+    snapshot,
+)  # its folder has to be on the path first
 
 sys.path.append(str(Path(__file__).parents[1] / "archive"))
 from archive_world import Place
 
 ACTIONS = ("transaction", "card", "contact", "queue")
 KNOWN_AT = 1_800_000_000_000
-TRANSACTIONS = 300
+TRANSACTIONS = 510
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
-    """Decisions under two policies and three models, and labels of one in five."""
-    found = Past(tmp_path_factory.mktemp("archive"), TRANSACTIONS)
+    """Decisions under three policies, the last with counters and a list of the bank's, and two models, and labels of one in five."""
+    found = Past(tmp_path_factory.mktemp("archive"), TRANSACTIONS, (DEFAULT, KEEN, OWN))
     keeper = VersionKeeper(found.kept, ParquetDeciders(found.root), FixedClock(), 0)
     for record in found.controls:
         keeper.meet(record)
@@ -78,7 +87,7 @@ def read(text: str) -> Policy:
 
 
 def asked(past: Past, trials: ParquetTrials, policy: Policy | None, model: Any = None, top: int = 1_000) -> Answer:
-    means = Means(trials, past.archive, past.kept, lambda text, name: parse_policy(text, name, SCHEMA))
+    means = Means(trials, past.archive, past.kept, lambda text, name: parse_policy(text, name, SCHEMA), LISTS)
     days = past.archive.days()
     return try_out(Question(policy, model, days[0], days[-1], KNOWN_AT, top), means)
 
@@ -92,29 +101,44 @@ def brute(
         (name, card): bool(fraud == 1.0)
         for name, card, fraud in zip(labels["transaction"], labels["card"], labels["fraud"], strict=True)
     }
-    own = {version: parse_policy(past.kept.policy(version) or "", version, SCHEMA) for version in
+    own = {version: parse_policy(past.kept.policy(version.split("+")[0]) or "", version, SCHEMA) for version in
            {row["policy_version"] for row in rows.values()}}  # fmt: skip
     made = []
     for name, row in rows.items():
         before = {"outcome": row["outcome"], **{each: row[f"{each}_action"] for each in ACTIONS}, "scope": row["scope"]}
         after = before
-        if row["scored"] and row["layout"] == LAYOUT and row["currency"] is not None:
+        ruling = policy or own[row["policy_version"]]
+        values = counted(row)
+        asked = {each: values[each] for each in ruling.counters.names if each in ruling.columns and each in values}
+        whole = len(asked) == len(ruling.columns.intersection(ruling.counters.names))
+        if row["scored"] and row["layout"] == LAYOUT and row["currency"] is not None and whole:
             columns = {
                 column: np.array([row[column]], dtype=np.object_ if kind == "text" else np.float64)
                 for column, kind in SCHEMA.items()
             }
+            columns |= {name: np.array([value], dtype=np.float64) for name, value in asked.items()}
+            for use in ruling.lists:
+                value, now = row[use.column], row["at"]
+                held = now < LISTS.by_name[use.name].until.get(value, -np.inf)
+                columns[str(use)] = np.array([np.nan if value is None else held], dtype=np.float64)
             if model is not None:
                 matrix = np.array(
                     [[np.nan if row[f.name] is None else row[f.name] for f in CATALOGUE]], dtype=np.float64
                 )
                 _, columns["percentile"], columns["score"] = model.scores(matrix)
-            verdicts = decide(policy or own[row["policy_version"]], columns, 1, None, lambda _, name=name: name)
+            verdicts = decide(ruling, columns, 1, None, lambda _, name=name: name)
             actions = msgspec.to_builtins(verdicts.actions(0))
             after = {"outcome": Outcome(int(verdicts.outcome[0])).name, "scope": None, **actions}
         fraud = known.get((name, row["card"]))
         customer = row["customer"] or row["account"] or row["card"]
         made.append((name, row["card"], customer, row["billing_value"] or 0, before, after, fraud))
     return _figures(made)
+
+
+def counted(row: dict[str, Any]) -> dict[str, float | None]:
+    """Name → value of the counters a row has, NaN: unknown."""
+    names = [each.split("=")[0] for each in (row["counters"] or "").split()]
+    return {name: row[f"counted_{place}"] for place, name in enumerate(names, 1)}
 
 
 def _figures(made: list[Any]) -> dict[str, Any]:
@@ -167,6 +191,11 @@ WHENS = (
     "available_credit / count_1h < 3000", "percentile > 60 or mcc = '5967'", "not recurring", "entry_mode like 'e%'",
     "amount_ratio > 1 and amount_z > 0", "km_from_last is null", "response_code in ('05', '55')",
 )  # fmt: skip
+OWN_WHENS = (
+    "times > 2 or foreign_3h is null",
+    "in_list(merchant, 'hot')",
+    "not in_list(merchant, 'hot') and foreign_3h > times * 2000",
+)
 DONE = (
     'queue = "review"', 'contact = "notify"', 'contact = "verify"', 'card = "hold", contact = "verify"',
     'card = "limit", scope = "online"', 'card = "hold", scope = "cash"', 'transaction = "decline"',
@@ -177,7 +206,7 @@ DONE = (
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """New ones, and past ones with a rule less, a rule more, or other thresholds."""
-    base = draw(st.sampled_from(["", KEEN.split("[control_group]")[0], KEEN, DEFAULT]))
+    base = draw(st.sampled_from(["", KEEN.split("[control_group]")[0], KEEN, DEFAULT, OWN, OWN]))
     text = base or 'name = "new"\n'
     if base in ("", KEEN) and not base:
         for score, actions in zip(
@@ -185,7 +214,8 @@ def policies(draw: st.DrawFn) -> Policy:
         ):
             text += f'[[threshold]]\nscore = {score}\nactions = {{ {actions} }}\nreason = "score_review"\n'
     head, group, tail = text.partition("[control_group]")
-    for number, when in enumerate(draw(st.lists(st.sampled_from(WHENS), max_size=4))):
+    whens = WHENS + OWN_WHENS if base == OWN else WHENS
+    for number, when in enumerate(draw(st.lists(st.sampled_from(whens), max_size=4))):
         actions, hard = draw(st.sampled_from(DONE)), str(draw(st.booleans())).lower()
         head += f'[[rule]]\nname = "r{number}"\nwhen = "{when}"\nactions = {{ {actions} }}\nreason = "many_today"\nhard = {hard}\n'
     try:
@@ -238,10 +268,10 @@ def test_another_model_is_tried_by_the_scorers_own_code(
 
 
 COUNTING = 'name = "mine"\n[counters]\nmany = "count per card over 10m"\n[[rule]]\nname = "r"\nwhen = "many > 3"\nactions = { queue = "review" }\nreason = "many_today"\n'
-LISTING = 'name = "mine"\n[[rule]]\nname = "r"\nwhen = "in_list(merchant, \'hot\')"\nactions = { queue = "review" }\nreason = "many_today"\n'
+LISTING = 'name = "mine"\n[[rule]]\nname = "r"\nwhen = "in_list(merchant, \'cold\')"\nactions = { queue = "review" }\nreason = "many_today"\n'
 
 
-@pytest.mark.parametrize(("text", "word"), [(COUNTING, "counters"), (LISTING, "in_list")])
+@pytest.mark.parametrize(("text", "word"), [(COUNTING, "no past yet"), (LISTING, "no such list")])
 def test_what_past_rows_do_not_hold_is_refused(past: Past, trials: ParquetTrials, text: str, word: str) -> None:
     with pytest.raises(Refused, match=word):
         asked(past, trials, read(text))

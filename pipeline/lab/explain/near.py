@@ -14,7 +14,7 @@ from sqlglot import expressions as sql
 from pipeline.core.columns import SCHEMA
 from pipeline.core.decide import figure
 from pipeline.core.policy import PolicyRule
-from pipeline.core.rules import Columns, Rule, RuleError, compile_rule
+from pipeline.core.rules import Columns, Rule, RuleError, Schema, compile_rule
 
 NEAR_FACTOR = 2.0
 """How far from its limit a number may be for the rule to have nearly hit."""
@@ -49,14 +49,15 @@ class TakenApart(NamedTuple):
     parts: Sequence[tuple[str, Rule | None, Sequence[str], float | None]]
 
 
-def take_apart(rule: PolicyRule) -> TakenApart:
-    """``rule`` with what AND joins at the top of its condition."""
+def take_apart(rule: PolicyRule, schema: Schema = SCHEMA) -> TakenApart:
+    """``rule`` with what AND joins at the top of its condition. ``schema``: the columns it may speak of."""
     parts = []
     for part in _joined(sqlglot.parse_one(rule.rule.text, dialect="duckdb")):
         text = part.sql(dialect="duckdb")
         names = sorted({column.name.lower() for column in part.find_all(sql.Column)})
         try:
-            compiled = compile_rule(text, SCHEMA)
+            compiled = compile_rule(text, schema)
+            names = sorted(compiled.columns)  # with a list's question as a column of its own
         except RuleError:
             compiled = None
         parts.append((text, compiled, names, _limit(part)))

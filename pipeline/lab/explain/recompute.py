@@ -12,11 +12,14 @@ from msgspec import UNSET
 from models.calibrate import PriorCurve
 from models.scorer import DAY_ONE_VERSION, Model
 from models.snapshot import SnapshotRefused, open_named
+from pipeline.core.archive_counters import value_of
 from pipeline.core.columns import SCHEMA
+from pipeline.core.counters import with_counters
 from pipeline.core.decide import Verdicts, decide
 from pipeline.core.decision import Outcome, Reason
 from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.grounds import grounds, reasons
+from pipeline.core.lists import NO_LISTS, Lists
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Floats
 from pipeline.core.words import Words
@@ -31,12 +34,14 @@ ACTIONS = ("transaction", "card", "contact", "queue")
 
 
 class Means(NamedTuple):
-    """What explaining needs beside the row: past versions, the curve of today, a reader of policies, words by language."""
+    """What explaining needs beside the row: past versions, the curve of today, a reader of policies, words by language,
+    the bank's lists of today."""
 
     past: PastVersions
     curve: PriorCurve
     parse: Callable[[str, str], Policy]
     words: Mapping[str, Words]
+    lists: Lists = NO_LISTS
 
 
 class _Taken(NamedTuple):
@@ -61,10 +66,10 @@ class Explainer:
         if version not in self._policies:
             self._policies[version] = _policy(version, self._means)
         taken = self._policies[version]
-        why = taken.why or _unasked(row)
+        why = taken.why or _unasked(row, taken.policy)
         model, words = self._model(row["model_version"]), self._means.words
         more = _more(row, model)
-        seen = None if taken.policy is None or why else _Seen(row, taken.policy, more)
+        seen = None if taken.policy is None or why else _Seen(row, taken.policy, more, self._means.lists)
         found = _explained(row, seen, taken.rules, why, model, words, _grounds(row, more, words))
         shadow = _json(row.get("shadow") or "{}")  # files of before there were challengers do not have it
         return msgspec.structs.replace(
@@ -221,7 +226,7 @@ def past_model(version: str, past: PastVersions, curve: PriorCurve) -> Model | s
 
 
 def _policy(version: str, means: Means) -> _Taken:
-    plain, _, listed = version.partition("+")
+    plain = version.partition("+")[0]
     text = means.past.policy(plain)
     if text is None:
         return _Taken(None, why="policy_gone")
@@ -231,25 +236,36 @@ def _policy(version: str, means: Means) -> _Taken:
         return _Taken(None, why="policy_unreadable")
     if policy.version != plain:
         return _Taken(None, why="policy_unreadable")
-    if listed or policy.counter_names:
-        return _Taken(None, why="not_archived")
-    return _Taken(policy, [take_apart(rule) for rule in policy.rules])
+    lists = means.lists
+    if policy.unmet(lists) or policy.in_force(lists).version != version:
+        return _Taken(None, why="other_lists")
+    schema = with_counters(SCHEMA, policy.counter_names)
+    return _Taken(policy, [take_apart(rule, schema) for rule in policy.rules])
 
 
-def _unasked(row: Row) -> str:
+def _unasked(row: Row, policy: Policy | None) -> str:
     """Why a policy cannot be asked about ``row``; empty: it can."""
     if row["currency"] is None:
         return "transaction_gone"
-    return "other_features" if row["scored"] and row["layout"] != LAYOUT else ""
+    if not row["scored"]:
+        return ""
+    if row["layout"] != LAYOUT:
+        return "other_features"
+    wanted = {} if policy is None else policy.asked_counters
+    return "" if all(value_of(row, each)[0] for each in wanted.values()) else "not_archived"
 
 
 class _Seen:
     """The one transaction as the policy saw it."""
 
-    def __init__(self, row: Row, policy: Policy, more: Floats | None) -> None:
+    def __init__(self, row: Row, policy: Policy, more: Floats | None, lists: Lists) -> None:
         self._policy = policy
         self._row = row
         self.columns = {name: _column(row, name) for name in SCHEMA}
+        for name, fingerprint in policy.asked_counters.items():
+            self.columns[name] = np.array([value_of(row, fingerprint)[1]], dtype=np.float64)
+        for use in policy.lists:
+            self.columns[str(use)] = lists.hold(use, [(row[use.column], row["at"])], 1)
         exempt = np.array([not row["scored"]])
         self._verdicts: Verdicts = decide(
             policy, self.columns, 1, exempt, lambda index: str(row["id"]),

@@ -52,8 +52,10 @@ WHY: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "policy_gone": ("not possible: the policy of that version was not kept", "无法重算：该版本的策略未保留"),
     "policy_unreadable": ("not possible: the kept policy of that version cannot be read by this release",
                           "无法重算：所保留的该版本策略无法由当前发行版读取"),
-    "not_archived": ("not possible: that policy asks counters or lists of the bank's own, which the archive does not keep",
-                     "无法重算：该策略使用了银行自定义的计数器或名单，归档不保存其内容"),
+    "not_archived": ("not possible: that policy asks counters of the bank's own whose values are not in the archive",
+                     "无法重算：该策略使用了银行自定义的计数器，而归档中没有其数值"),
+    "other_lists": ("not possible: the bank's lists that policy asked have been changed since",
+                    "无法重算：该策略所用的银行名单此后已有改动"),
     "transaction_gone": ("not possible: the transaction itself is not in the archive", "无法重算：归档中没有该笔交易本身"),
     "decision_differs": ("NOT the same (recorded / computed)", "与记录不一致（记录值 / 重算值）"),
 })  # fmt: skip

@@ -54,12 +54,13 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. ``first`` to ``last``: days of arrival that were looked at, UTC; ``as_recorded``: scored transactions
+    """All of it. ``lists``: the bank's lists that the policy asks, as they are now. ``first`` to ``last``: days of arrival that were looked at, UTC; ``as_recorded``: scored transactions
     that could not be asked (other features, or no longer whole) and count as they were decided; ``labels``: transactions
     of which something is known, as of ``known_at``; ``label_delay_days``: within so many days nine of ten known frauds
     were told of, so of the last that many days less is known than there is; None without frauds."""
 
     policy: str | None
+    lists: list[str]
     model: str | None
     first: str
     last: str

@@ -9,8 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from pipeline.core.archive_columns import SCORED_COLUMNS
+from pipeline.core.archive_counters import column_of, counters_sql
 from pipeline.core.decision import Actions
+from pipeline.core.lists import Lists
 from pipeline.core.policy import Policy, PolicyRule
+from pipeline.ports_archive import Beside
 
 BITS: Final = 62
 """Rules told by one integer."""
@@ -30,19 +34,23 @@ class Weighing(NamedTuple):
     masks: tuple[str, ...]
 
 
-def check(policy: Policy) -> None:
-    """Raises `Refused` for a policy that asks what the archive does not hold."""
-    if policy.counter_names:
-        raise Refused(
-            f"{policy.name}: its counters ({', '.join(policy.counter_names)}) are not kept with past decisions, so it "
-            "cannot be tried on them: leave out the counters and the rules that ask them"
-        )
-    if policy.lists:
-        places = sorted(policy.lists.values())
-        raise Refused(
-            f"{places[0]}: what the bank's lists held when a past decision was made is not kept, so a rule with in_list "
-            "cannot be tried: leave it out"
-        )
+def beside(policy: Policy, told: Sequence[str], lists: Lists) -> Beside:
+    """``told``: what the archive says in ``counters`` (`archive_counters`); ``lists`` as they are now. Raises `Refused`
+    for a policy that asks what there is not."""
+    asked = policy.asked_counters
+    for name, fingerprint in asked.items():
+        if name in SCORED_COLUMNS:
+            raise Refused(f"{name}: the archive has a column of that name; give the counter another to try it")
+        if not any(column_of(one, fingerprint) for one in told):
+            raise Refused(
+                f"{name}: this counter has no past yet in the archive of these days, which keeps the values of counters "
+                "that policies had in force. Put it in force first, without a rule that asks it; `cardwatch backfill "
+                "--counters` gives it a value on known cards at once"
+            )
+    if wrong := policy.unmet(lists):
+        raise Refused(wrong[0])
+    columns, whole = counters_sql(told, asked) if asked else ({}, ALWAYS)
+    return Beside(columns, whole, list(lists.rows()) if policy.lists else ())
 
 
 def weighing(policy: Policy) -> Weighing:
@@ -60,20 +68,27 @@ def rules_of(masks: Sequence[int]) -> list[int]:
     return [BITS * part + bit for part, mask in enumerate(masks) for bit in range(BITS) if mask >> bit & 1]
 
 
-def could_change(candidate: Policy, past: Mapping[str, Policy | None]) -> str:
+def could_change(candidate: Policy, past: Mapping[str, Policy | None], lists: Lists) -> str:
     """SQL: whether ``candidate`` may decide otherwise than the policy that did. ``past``: version → that policy, None
     where it cannot be asked, and everything may change."""
     cases = [
-        f"WHEN policy_version = {_text(version)} THEN {_differs(candidate, policy)}"
+        f"WHEN policy_version = {_text(version)} THEN {_differs(candidate, policy, version, lists)}"
         for version, policy in past.items()
         if policy is not None
     ]
     return f"CASE {' '.join(cases)} ELSE {ALWAYS} END" if cases else ALWAYS
 
 
-def _differs(candidate: Policy, past: Policy) -> str:
-    if candidate.control_group != past.control_group or past.lists or past.counter_names:
+def same_lists(policy: Policy, version: str, lists: Lists) -> bool:
+    """Whether ``policy``, which decided under ``version``, asked the same lists as there are now."""
+    return not policy.unmet(lists) and policy.in_force(lists).version == version
+
+
+def _differs(candidate: Policy, past: Policy, version: str, lists: Lists) -> str:
+    if candidate.control_group != past.control_group or not same_lists(past, version, lists):
         return ALWAYS
+    if past.lists.keys() - candidate.lists.keys() or past.asked_counters.items() - candidate.asked_counters.items():
+        return ALWAYS  # it asked what is not at hand now
     mine, theirs = (Counter(map(_meaning, policy.rules)) for policy in (candidate, past))
     changed = {sql for sql, _, _ in (mine - theirs) + (theirs - mine)}
     parts = [*(f"coalesce({sql}, false)" for sql in sorted(changed)), *_bands(candidate, past)]

@@ -12,6 +12,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "policy": ("policy", "策略"),
     "own": ("each transaction's own", "各笔交易当时的策略"),
     "model": ("model", "模型"),
+    "lists": ("lists, as they are now", "名单（以当前内容为准）"),
     "days": ("days of arrival, UTC", "到达日期（UTC）"),
     "transactions": ("transactions", "交易笔数"),
     "cards": ("cards", "卡片数"),
@@ -50,6 +51,8 @@ def _lines(found: Answer, word: Mapping[str, str]) -> Iterator[str]:
     yield f"{word['title']}: {word['policy']} {found.policy or word['own']}" + (
         f", {word['model']} {found.model}" if found.model else ""
     )
+    if found.lists:
+        yield f"  {word['lists']}: {', '.join(found.lists)}"
     yield f"  {word['days']}: {found.first} – {found.last}; {word['transactions']} {found.transactions:,}, {word['cards']} {found.cards:,}"
     if found.as_recorded:
         yield f"  {word['as_recorded']}: {found.as_recorded:,}"

@@ -4,7 +4,7 @@ With a policy alone, the archive weighs each row by SQL and the scorer's code sa
 rows are scored again in pieces, by the scorer's code throughout, and decided by the candidate, or each by its own policy.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.scorer import Model
+from pipeline.core.archive_counters import COUNTED, values_of
 from pipeline.core.columns import SCHEMA
 from pipeline.core.control_group import milder
 from pipeline.core.decide import Judgement, Verdicts, decide, judged
 from pipeline.core.decision import Outcome, summarise
 from pipeline.core.features import CATALOGUE, LAYOUT
+from pipeline.core.lists import LIST_COLUMNS, NO_LISTS, Lists
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.lab.whatif.answer import Answer, Change, Known, Move, Side
-from pipeline.lab.whatif.candidate import Refused, check, could_change, rules_of, weighing
-from pipeline.ports_archive import Archive, PastVersions, Redecided, Trials, Weighed
+from pipeline.lab.whatif.candidate import Refused, beside, could_change, rules_of, same_lists, weighing
+from pipeline.ports_archive import NOTHING_BESIDE, Archive, PastVersions, Redecided, Trials, Weighed
 
 AT_A_TIME = 50_000
 """Rows scored again together: some 100 MB."""
@@ -31,12 +33,13 @@ _MEASURES = ("score", "percentile")
 
 
 class Means(NamedTuple):
-    """Where past decisions are, with their versions; ``parse`` reads a policy."""
+    """Where past decisions are, with their versions; ``parse`` reads a policy; ``lists``: the bank's, as they are now."""
 
     trials: Trials
     archive: Archive
     past: PastVersions
     parse: Callable[[str, str], Policy]
+    lists: Lists = NO_LISTS
 
 
 class Question(NamedTuple):
@@ -53,23 +56,24 @@ class Question(NamedTuple):
 
 def try_out(question: Question, means: Means) -> Answer:
     """Raises `Refused` where past rows do not hold what is asked for, OSError where they cannot be read."""
-    if question.policy is not None:
-        check(question.policy)
-    versions = means.trials.open(question.first, question.last, question.known_at_ms)
+    told = means.trials.counters(question.first, question.last)
+    more = NOTHING_BESIDE if question.policy is None else beside(question.policy, told, means.lists)
+    versions = means.trials.open(question.first, question.last, question.known_at_ms, more)
     if question.model is None:
         assert question.policy is not None
-        _weigh(question.policy, {version: _kept(version, means) for version in versions}, means.trials)
+        _weigh(question.policy, {version: _kept(version, means) for version in versions}, means)
     else:
-        _score(question, question.model[1], versions, means)
+        _score(question, question.model[1], _asked(question, versions, told, means), means)
     return _answer(question, means.trials.figures(question.top))
 
 
 # --- a policy by itself
 
 
-def _weigh(candidate: Policy, past: Mapping[str, Policy | None], trials: Trials) -> None:
+def _weigh(candidate: Policy, past: Mapping[str, Policy | None], means: Means) -> None:
+    trials = means.trials
     level, masks = weighing(candidate)
-    ways = trials.weigh(level, masks, could_change(candidate, past))
+    ways = trials.weigh(level, masks, could_change(candidate, past, means.lists))
     found = [(way, judged(candidate, way.level, rules_of(way.masks))) for way in ways]
     trials.judge(found, _let_off(candidate, found, trials))
 
@@ -94,7 +98,8 @@ def _let_off(candidate: Policy, found: Sequence[tuple[Weighed, Judgement]], tria
 # --- with a model
 
 
-def _score(question: Question, model: Model, versions: Mapping[str, int], means: Means) -> None:
+def _asked(question: Question, versions: Iterable[str], told: Sequence[str], means: Means) -> Mapping[str, Policy]:
+    """By version, the policy that decides again what that one decided."""
     policies: dict[str, Policy] = {}
     for version in versions:
         policy = question.policy or _kept(version, means)
@@ -103,9 +108,19 @@ def _score(question: Question, model: Model, versions: Mapping[str, int], means:
                 f"{version}: the text of this policy, by which rows of these days were decided, is not kept; give one "
                 "with --policy"
             )
-        check(policy)
+        if question.policy is None:
+            beside(policy, told, means.lists)
+            if not same_lists(policy, version, means.lists):
+                raise Refused(
+                    f"{version}: the bank's lists that this policy asked have been changed since, and what they held is "
+                    "not kept; give a policy with --policy, to be asked with the lists as they are now"
+                )
         policies[version] = policy
-    wanted = sorted({*_NEEDED, *_MEASURES, *_FEATURES, *SCHEMA})
+    return policies
+
+
+def _score(question: Question, model: Model, policies: Mapping[str, Policy], means: Means) -> None:
+    wanted = sorted({*_NEEDED, *_MEASURES, *_FEATURES, *SCHEMA, "at", "counters", *COUNTED, *LIST_COLUMNS})
     for rows in means.archive.columns(question.first, question.last, wanted, "", AT_A_TIME):
         askable = (rows["scored"] == 1) & (rows["layout"] == LAYOUT) & (rows["currency"] != None)  # noqa: E711 - an array
         if not askable.any():
@@ -115,7 +130,8 @@ def _score(question: Question, model: Model, versions: Mapping[str, int], means:
         _, percentile, score = model.scores(matrix)
         rows |= {"percentile": percentile, "score": score}
         for version, chosen in _by_version(rows["policy_version"]):
-            means.trials.decided(_decided(policies[version], {name: column[chosen] for name, column in rows.items()}))
+            taken = {name: column[chosen] for name, column in rows.items()}
+            means.trials.decided(_decided(policies[version], taken, means.lists))
     means.trials.judge_decided()
 
 
@@ -124,8 +140,17 @@ def _by_version(versions: NDArray[Any]) -> Iterator[tuple[str, NDArray[np.intp]]
         yield version, np.flatnonzero(versions == version)
 
 
-def _decided(policy: Policy, rows: Mapping[str, NDArray[Any]]) -> Redecided:
+def _decided(policy: Policy, rows: dict[str, NDArray[Any]], lists: Lists) -> Redecided:
+    """Of the rows that have all counters which ``policy`` asks."""
+    whole = np.ones(len(rows["id"]), dtype=np.bool_)
+    for name, fingerprint in policy.asked_counters.items():
+        there, rows[name] = values_of(rows, fingerprint)
+        whole &= there
+    rows = {name: column[whole] for name, column in rows.items()}
     ids = rows["id"]
+    for use in policy.lists:
+        past = zip(rows[use.column].tolist(), rows["at"].tolist(), strict=True)
+        rows[str(use)] = lists.hold(use, past, len(ids))
     verdicts = decide(policy, rows, len(ids), None, lambda index: str(ids[index]))
     matter = np.flatnonzero((verdicts.outcome > 0) | (rows["outcome"] != Outcome.approve.name))
     partitions, offsets = (rows[name][matter].astype(np.int64) for name in _PLACES)
@@ -155,6 +180,7 @@ def _answer(question: Question, found: Mapping[str, Any]) -> Answer:
     whole = {name: int(found[name]) for name in ("transactions", "cards", "days", "as_recorded", "labels", "changed")}
     return Answer(
         policy=None if question.policy is None else question.policy.version,
+        lists=sorted({use.name for use in question.policy.lists}) if question.policy is not None else [],
         model=None if question.model is None else question.model[0],
         first=question.first.isoformat(),
         last=question.last.isoformat(),
