@@ -214,7 +214,7 @@ def test_histories_and_reports_reach_the_cards_they_are_of(bootstrap: str) -> No
             await until(lambda: bank.noted(ROTATED))
             assert (await bank.paid(ROTATED))["days_since_wallet_added"] < 1.0
             lost = await bank.pay(OLD)
-            await until(lambda: lost in bank.outcomes)
+            await until(lambda: lost in bank.outcomes and lost in bank.features)
             assert bank.outcomes[lost] == "decline"
             assert bank.features[lost]["reported_lost"] == 1.0
             assert bank.features[lost]["reported_stolen"] == 0.0

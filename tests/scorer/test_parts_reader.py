@@ -132,6 +132,20 @@ def test_a_request_that_is_not_answered_is_told(bootstrap: str, monkeypatch: pyt
     play(bootstrap, "silent.", story)
 
 
+def test_an_end_waits_for_no_answer(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "FETCH_WAIT_MS", int(3_000 * BOUND_S))
+    monkeypatch.setattr(parts, "ANSWER_S", 3 * BOUND_S)
+
+    async def story(settings: Settings, log: KafkaLog) -> None:
+        reader = KafkaPartsReader(settings)
+        await reader.start()
+        reader.read({(CARD_EVENTS, 0): None})
+        assert await reader.poll(0.1) == {}
+        await reader.stop()
+
+    play(bootstrap, "end.", story)
+
+
 async def until_told(reader: KafkaPartsReader) -> None:
     while not await reader.poll(0.01):
         pass

@@ -3,7 +3,7 @@ request per broker, whatever their number. No group takes part; positions are th
 
 The requests are our own, as in `fetching`. (aiokafka's consumer with nothing assigned yet waits in `getmany` for partitions
 without end, whatever the timeout: a worker whose first partition came a moment after its reader read nothing for good.) So
-an answer is used only for the place that asked for it, from the offset that it asked for. Between two polls nothing goes
+an answer is used only for the place that asked for it. Between two polls nothing goes
 on but the requests under way, and each has its time: what fails, or is not answered, is raised by the next poll, and the
 caller begins anew with another reader.
 """
@@ -48,7 +48,7 @@ class _Place:
 
 
 class _Answer(NamedTuple):
-    asked: Mapping[TopicPartition, tuple[_Place, int]]
+    asked: Mapping[TopicPartition, _Place]
     response: Any
 
 
@@ -126,10 +126,10 @@ class KafkaPartsReader:
         return int(leader)
 
     async def _fetch(self, node: int, places: Sequence[_Place]) -> _Answer:
-        asked = {place.partition: (place, place.next) for place in places}
+        asked = {place.partition: place for place in places}
         topics: dict[str, list[tuple[int, int, int]]] = {}
-        for (topic, number), (_, offset) in asked.items():
-            topics.setdefault(topic, []).append((number, offset, PARTITION_BYTES))
+        for (topic, number), place in asked.items():
+            topics.setdefault(topic, []).append((number, place.next, PARTITION_BYTES))
         request = FetchRequest(FETCH_WAIT_MS, 1, REQUEST_BYTES, _ISOLATION, list(topics.items()))
         async with asyncio.timeout(ANSWER_S):
             return _Answer(asked, await self._client.send(node, request))
@@ -137,13 +137,13 @@ class KafkaPartsReader:
     # --- what was answered
 
     async def _take(self, answer: _Answer, found: dict[_Place, list[Fetched]]) -> None:
-        """Add to ``found`` what was answered to the places that are still read from there."""
+        """Add to ``found`` what was answered to the places that are still read."""
         wanted = set(self._places.values())
         for topic, partitions in answer.response.topics:
             for number, code, _, *_, data in partitions:
-                place, offset = answer.asked[TopicPartition(topic, number)]
-                if place not in wanted or place.next != offset:
-                    continue
+                place = answer.asked[TopicPartition(topic, number)]
+                if place not in wanted:
+                    continue  # nor is it of interest any more why it can't be read
                 error = kafka_errors.for_code(code)
                 if issubclass(error, kafka_errors.OffsetOutOfRangeError):
                     await self._begin_again(place)
