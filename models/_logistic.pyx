@@ -24,6 +24,7 @@ cdef class _Reading:
     """The arrays of one `Logistic`, as the loops read them."""
     cdef const int32_t[::1] mains, main_at, left, right, cross_at, stride
     cdef const int32_t[::1] crossed  # the encodings that are crossed; the pairs are theirs, in the order of combinations
+    cdef const uint8_t[::1] silent
     cdef double[::1] w, squares
     cdef Py_ssize_t main_count, pair_count, crossed_count
 
@@ -36,6 +37,7 @@ cdef class _Reading:
         self.crossed, self.crossed_count = crossed, len(crossed)
         self.mains, self.main_at = terms.mains, terms.main_at
         self.left, self.right, self.cross_at, self.stride = terms.left, terms.right, terms.cross_at, terms.stride
+        self.silent = terms.silent
         self.w, self.squares = model.weights, model.squares
         self.main_count, self.pair_count = len(terms.mains), len(terms.left)
 
@@ -57,6 +59,8 @@ cdef class _Reading:
         cdef int32_t left, right, stride
         for term in range(self.main_count):
             left = self.mains[term]
+            if self.silent[term] and not slot[left]:
+                continue
             here = self.main_at[term] + slot[left]
             u = share[left]
             z += self.w[here] * (1.0 - u)
@@ -87,6 +91,8 @@ cdef class _Reading:
         cdef int32_t left, right, stride
         for term in range(self.main_count):
             left = self.mains[term]
+            if self.silent[term] and not slot[left]:
+                continue
             here = self.main_at[term] + slot[left]
             u = share[left]
             value = self.w[here] * (1.0 - u) / 2.0
@@ -130,6 +136,8 @@ cdef class _Reading:
         self.step(0, 1.0, slope)
         for term in range(self.main_count):
             left = self.mains[term]
+            if self.silent[term] and not slot[left]:
+                continue
             here = self.main_at[term] + slot[left]
             u = share[left]
             self.step(here, 1.0 - u, slope)

@@ -46,6 +46,9 @@ class Classifier:
         self.usual = np.full(len(self.columns), np.nan)
         """What most rows hold, float64[M]: half of them less (the commonest code of a category), NaN where most hold
         nothing. Known once the bins are settled."""
+        self._silent: NDArray[np.bool_] = np.zeros(len(self.columns), dtype=np.bool_)
+        """Columns that no row of the sample had a value of, bool[M]: that a row has none says nothing. (Learned all the
+        same, it would only be the bias once more, and each of these moves it faster.)"""
         self._bins: Bins | None = None
         self._whole: Logistic
         self._habits: Logistic
@@ -177,6 +180,7 @@ class Classifier:
         return state | {
             "starts": bins.starts.astype(np.float64),
             "knots": bins.knots.copy(),
+            "silent": self._silent.astype(np.float64),
             "usual": self.usual.astype(np.float32),  # as the sample is: nothing is lost
             "weights": self._whole.weights.copy(),
             "squares": self._whole.squares.copy(),
@@ -216,6 +220,9 @@ class Classifier:
         source = np.array([*range(len(self.columns)), *crossed], dtype=np.int32)
         category = np.array([self.columns[number].category for number in source.tolist()], dtype=np.uint8)
         starts, knots = np.array(state["starts"], dtype=np.int32), np.array(state["knots"], dtype=np.float64)
+        self._silent = np.asarray(state["silent"], dtype=np.float64).astype(np.bool_)
+        if self._silent.shape != (len(self.columns),):
+            raise ValueError("whether it says something to have no value is not told of every column")
         self._take(Bins(source, starts, knots, category))
         self.usual = np.asarray(state["usual"], dtype=np.float64)
         if self.usual.shape != (len(self.columns),):
@@ -233,6 +240,7 @@ class Classifier:
     def _settle(self) -> bool:
         if self.sample.seen < ROWS_TO_SETTLE:
             return False
+        self._silent[:] = np.isnan(self.sample.rows).all(axis=0)
         self._take(Bins.settle(self.columns, self.sample.rows))
         self.usual = usual_of(self.sample.rows, self.columns)
         self.sample.rows = self.sample.rows[:0]
@@ -242,8 +250,9 @@ class Classifier:
         bins.check(self.columns)
         width, sizes = len(self.columns), bins.sizes
         habits = [number for number, column in enumerate(self.columns) if not column.label_derived]
-        self._whole = Logistic.new(Terms.of(sizes, range(width), range(width, len(sizes))))
-        self._habits = Logistic.new(Terms.of(sizes, habits, ()))
+        silent = np.flatnonzero(self._silent).tolist()
+        self._whole = Logistic.new(Terms.of(sizes, range(width), range(width, len(sizes)), silent))
+        self._habits = Logistic.new(Terms.of(sizes, habits, (), silent))
         self._replay = Replay(width, self._weights)
         self._bins = bins
 

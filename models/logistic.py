@@ -10,7 +10,7 @@ Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and s
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Protocol
@@ -35,6 +35,7 @@ class Terms:
 
     ``mains`` int32[m] encodings, ``main_at`` int32[m]; ``left``, ``right`` int32[p] the encodings of each pair,
     ``cross_at`` int32[p] its first cell, ``stride`` int32[p] cells to the next slot of the left one; ``count`` weights.
+    ``silent`` uint8[m]: that a main encoding has no value says nothing, and its weight of that stays 0.
     """
 
     mains: Ints
@@ -44,10 +45,13 @@ class Terms:
     cross_at: Ints
     stride: Ints
     count: int
+    silent: Slots
 
     @classmethod
-    def of(cls, sizes: Sequence[int], mains: Sequence[int], crossed: Sequence[int]) -> "Terms":
-        """``sizes`` slots of each encoding. Raises ValueError for more than `MAX_WEIGHTS`."""
+    def of(
+        cls, sizes: Sequence[int], mains: Sequence[int], crossed: Sequence[int], silent: Collection[int] = ()
+    ) -> "Terms":
+        """``sizes`` slots of each encoding; ``silent`` encodings. Raises ValueError for more than `MAX_WEIGHTS`."""
         at, main_at = 1, []
         for encoding in mains:
             main_at.append(at)
@@ -66,13 +70,16 @@ class Terms:
             _ints(cross_at),
             _ints([sizes[right] - 1 for _, right in pairs]),
             at,
+            np.array([encoding in silent for encoding in mains], dtype=np.uint8),
         )
 
     def as_dict(self, slots: Slots, shares: Floats) -> dict[int, float]:
         """What River sees of one row (uint8[E], float64[E]): weight → value."""
         slot, share = slots.tolist(), shares.tolist()
         values = {0: 1.0}
-        for encoding, at in zip(self.mains.tolist(), self.main_at.tolist(), strict=True):
+        for encoding, at, silent in zip(self.mains.tolist(), self.main_at.tolist(), self.silent.tolist(), strict=True):
+            if silent and not slot[encoding]:
+                continue
             u = share[encoding]
             values[at + slot[encoding]] = 1.0 - u
             if u > 0.0:

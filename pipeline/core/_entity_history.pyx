@@ -2,7 +2,7 @@
 """`pipeline.core.entity_history.observe` and `withdraw` in C: equal to the Python forms, to the bit."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport exp, rint
+from libc.math cimport NAN, exp, isfinite, rint
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 cdef enum:  # as in `pipeline.core.entity_history`, against whose forms these are tested
@@ -11,6 +11,7 @@ cdef enum:  # as in `pipeline.core.entity_history`, against whose forms these ar
     LABEL_BYTES = 5
 
 cdef double FADE_S = 30 * 86_400.0
+cdef double FORGOTTEN = 1e-3
 
 
 cdef struct Label:
@@ -155,3 +156,33 @@ def withdraw(bytes row not None, double at, bint fraud, double explained):
         if label.second == held.first or held.weight == 0.0:
             held.first = 0
     return packed(&held)
+
+
+def standing(bytes row not None):
+    """`pipeline.core.entity_standing.standing`."""
+    cdef Row held = unpacked(row)
+    cdef double run = 0.0, u
+    cdef uint32_t began = 0
+    cdef Py_ssize_t at = held.count - 1, since
+    if not (isfinite(held.unexplained) and isfinite(held.explained) and isfinite(held.labelled) and isfinite(held.weight)):
+        raise ValueError("no history of an entity: a sum is not a number")
+    if not held.count and held.labelled < FORGOTTEN:
+        return NAN, NAN, held.labelled, held.newest, NAN, NAN, NAN
+    while at >= 0 and not held.labels[at].code:
+        at -= 1
+    since = held.count - 1 - at
+    any_fraud = at >= 0 or held.unexplained + held.explained > FORGOTTEN
+    if since == 0:
+        while at >= 0 and held.labels[at].code:
+            u = not_explained(held.labels[at].code)
+            run += u
+            if u > 0.5:
+                began = held.labels[at].second
+            at -= 1
+        if at < 0:
+            run += held.weight
+            began = held.first or began
+    return (
+        held.unexplained, held.explained, held.labelled, held.newest, run, began if began else NAN,
+        <double>since if any_fraud else NAN,
+    )

@@ -51,7 +51,9 @@ class EntityLedger:
         told = {part.number: part for part in parts}
         self._parts = [_Part(told.get(number)) for number in range(BUCKETS)]
         self._changed = set(told)  # to be told anew, under this learner's epoch
-        self._touched: set[tuple[int, int]] = set()
+        self._touched: dict[
+            tuple[int, int], None
+        ] = {}  # in the order of their first change: sorting them would cost more
 
     def __len__(self) -> int:
         return sum(len(rows) for part in self._parts for rows in part.rows)
@@ -85,7 +87,7 @@ class EntityLedger:
                 fullest = max(range(len(KINDS)), key=lambda number: len(part.rows[number]))
                 oldest = next(iter(part.rows[fullest]))
                 del part.rows[fullest][oldest]
-                self._touched.add((fullest, oldest))
+                self._touched[fullest, oldest] = None
 
     def withdraw(
         self, transaction: int, entities: Entities, at: float, fraud: bool, explained: float, cause: Cause
@@ -104,7 +106,7 @@ class EntityLedger:
             part = self._parts[entity % BUCKETS]
             if entity and not part.knows(cause):
                 self._changed.add(entity % BUCKETS)
-                self._touched.add((kind, entity))
+                self._touched[kind, entity] = None
                 yield kind, entity, part
 
     def changed(self, epoch: int, scored: Mapping[int, int], labels: Mapping[int, int]) -> Iterator[Bucket]:
@@ -119,7 +121,7 @@ class EntityLedger:
     def changed_rows(self) -> Iterator[tuple[int, int, bytes | None]]:
         """The same by entity: number of its kind, digest, row (None: gone), for a table in the same process. Ask for one
         of both."""
-        touched, self._touched = sorted(self._touched), set()
+        touched, self._touched = self._touched, {}
         self._changed.clear()
         for kind, entity in touched:
             yield kind, entity, self._parts[entity % BUCKETS].rows[kind].get(entity)

@@ -21,7 +21,7 @@ STANDING: Final = 7
 DAY_S: Final = 86_400.0
 
 
-def standing(row: bytes) -> Standing:
+def standing_in_python(row: bytes) -> Standing:
     """Raises ValueError for bytes that are no row."""
     try:
         newest, _, _, labels, _, _ = head = HEAD.unpack_from(row)
@@ -70,4 +70,11 @@ except ImportError:
     fill = fill_in_python
 else:
     fill = _entities.fill_values
+standing: Callable[[bytes], Standing]
+try:
+    from pipeline.core import _entity_history
+except ImportError:
+    standing = standing_in_python
+else:
+    standing = _entity_history.standing
 """Both forms give equal numbers, to the bit."""

@@ -1,15 +1,16 @@
 """The values for a whole poll are those that the history itself gives, one by one."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.entity_history import EMPTY, observe
+from pipeline.core.entity_history import EMPTY, HEAD, observe
 from pipeline.core.entity_history import values as of_row
-from pipeline.core.entity_standing import fill, fill_in_python, has_fraud, standing, values
+from pipeline.core.entity_standing import fill, fill_in_python, has_fraud, standing, standing_in_python, values
 
 labels = st.lists(st.tuples(st.integers(0, 200).map(float), st.booleans(), st.floats(0, 1)), max_size=40)
 
@@ -32,10 +33,24 @@ def test_equal_to_the_history_itself(histories: list[list[tuple[float, bool, flo
         assert mine == pytest.approx(list(of_row(row, now)), nan_ok=True, rel=1e-9)
 
 
-def test_what_is_no_row_is_refused() -> None:
-    for wrong in (EMPTY + b"\0", EMPTY + b"\xff" * 3):
+@given(labels)
+def test_both_forms_give_equal_standings_to_the_bit(said: list[tuple[float, bool, float]]) -> None:
+    row = row_of(said)
+    assert np.array(standing(row)).tobytes() == np.array(standing_in_python(row)).tobytes()
+
+
+def test_of_a_run_longer_than_is_remembered_both_forms_give_an_equal_standing() -> None:
+    for unexplained in (0.0, 0.7):
+        row = row_of([(float(day), True, unexplained) for day in range(20)])
+        assert np.array(standing(row)).tobytes() == np.array(standing_in_python(row)).tobytes()
+        assert standing(row)[4] == pytest.approx(20 * (1 - unexplained), abs=0.05)
+
+
+@pytest.mark.parametrize("form", [standing, standing_in_python])
+def test_what_is_no_row_is_refused(form: Callable[[bytes], object]) -> None:
+    for wrong in (EMPTY + b"\0", EMPTY + b"\xff" * 3, HEAD.pack(1, math.inf, 0.0, 0.0, 0, 0.0)):
         with pytest.raises(ValueError, match="no history"):
-            standing(wrong)
+            form(wrong)
 
 
 def test_an_entity_without_fraud() -> None:

@@ -53,6 +53,29 @@ def test_rows_are_kept_so_long_and_the_place_to_read_them_again_moves_on() -> No
     assert waiting.places() == {0: 4_096, 1: 5_120}
 
 
+def test_rows_mature_once_in_their_time_and_one_that_comes_late_at_once() -> None:
+    waiting, size = Waiting(COLUMNS, 1e9, 10**9, 64), 64
+    for start in range(1_000, 1_000 + 4 * size, size):
+        waiting.add(rows(start, size), 0, start)
+    matured = [row.at for row in waiting.matured(1_100.0)]
+    assert matured == [float(at) for at in range(1_000, 1_101)]
+    assert list(waiting.matured(1_100.0)) == []
+    waiting.add(rows(500, 2), 0, 9_999)
+    assert [row.at for row in waiting.matured(1_101.0)] == [1_101.0, 500.0, 501.0]
+
+
+def test_rows_that_come_later_than_they_are_kept_go_with_their_segment() -> None:
+    waiting, size = Waiting(COLUMNS, 1_000.0, 10**9, 64), 64
+    waiting.add(rows(10_000, size), 0, 0)
+    waiting.forget(10_500.0)
+    waiting.add(rows(100, size), 0, 1)
+    assert len(waiting) == 2 * size
+    waiting.forget(10_500.0)
+    assert (len(waiting), waiting.places()) == (size, {0: 0})
+    waiting.forget(20_000.0)
+    assert (len(waiting), waiting.nbytes) == (0, 0)
+
+
 def test_beyond_the_limit_the_older_half_is_thinned_by_id_and_stands_for_all() -> None:
     size = 64
     most = 40 * size * (ROW_BYTES + 150)

@@ -58,7 +58,7 @@ def both_forms() -> list[str]:
 @pytest.mark.parametrize("form", both_forms())
 def test_it_is_rivers_logistic_regression(form: str) -> None:
     bins = Bins.settle(COLUMNS, stream(1, 2_000)[0].astype(np.float32))
-    terms = Terms.of(bins.sizes, range(5), range(5, 9))
+    terms = Terms.of(bins.sizes, range(5), range(5, 9), silent=[3])
     ours = Logistic.new(terms)
     river = linear_model.LogisticRegression(
         optim.AdaGrad(lr=RATE, eps=EPSILON), intercept_init=INTERCEPT, intercept_lr=0.0
@@ -90,7 +90,7 @@ def test_both_forms_give_equal_numbers_to_the_bit() -> None:
     plain = binning.encode_in_python(bins.source, bins.starts, bins.knots, bins.category, x)
     assert (encoded[0] == plain[0]).all()
     assert (encoded[1] == plain[1]).all()
-    terms = Terms.of(bins.sizes, range(5), range(5, 9))
+    terms = Terms.of(bins.sizes, range(5), range(5, 9), silent=[3])
     one, other = Logistic.new(terms), Logistic.new(terms)
     weights = np.ones(len(x))
     assert logistic.learn(one, *encoded, y, weights).tolist() == learn_in_python(other, *encoded, y, weights).tolist()
@@ -112,6 +112,25 @@ def test_crosses_that_are_not_all_pairs_are_refused_by_the_compiled_form() -> No
     broken = dataclasses.replace(terms, left=terms.left[:2], right=terms.right[:2])
     with pytest.raises(ValueError, match="all pairs"):
         logistic.log_odds(Logistic.new(broken), np.ones((1, 4), dtype=np.uint8), np.zeros((1, 4)))
+
+
+def test_a_column_that_never_had_a_value_changes_nothing_until_it_has_one() -> None:
+    wider = Classifier((*COLUMNS, Column("sim swap", "customer", knots=(0.0, 24.0, 720.0), crossed=True)))
+    without, (seen, _), (x, y) = taught(), stream(1, 2_000), stream(2, 3_000)
+
+    def wide(rows: Floats, hours: float) -> Floats:
+        return np.column_stack([rows, np.full(len(rows), hours)])
+
+    wider.observe(wide(seen, np.nan))
+    wider.learn(wide(x, np.nan), y)
+    fresh, _ = stream(5, 200)
+    assert wider.scores(wide(fresh, np.nan)).tolist() == without.scores(fresh).tolist()
+    assert wider.explained(wide(fresh, np.nan)).tolist() == without.explained(fresh).tolist()
+    assert not wider.by_column(wide(fresh, np.nan))[:, -1].any()
+    wider = Classifier.load(wider.dump())
+    wider.learn(wide(x[:300], 3.0), np.ones(300))
+    wider.learn(wide(x, np.nan), y)
+    assert (wider.log_odds(wide(fresh, 3.0)) > wider.log_odds(wide(fresh, np.nan)) + 1.0).all()
 
 
 def test_it_learns_what_there_is_to_learn() -> None:

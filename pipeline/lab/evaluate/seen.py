@@ -64,10 +64,7 @@ class Seen:
         rows = [piece[place] for place in judged.place[scored].tolist()]
         self._fraud += bytes([row.fraud for row in rows])
         self._kind.extend(
-            [
-                kinds.setdefault(str(row.kind), len(kinds)) if row.fraud and row.kind is not None else -1
-                for row in rows
-            ]
+            [kinds.setdefault(str(row.kind), len(kinds)) if row.fraud and row.kind is not None else -1 for row in rows]
         )
 
     @property
