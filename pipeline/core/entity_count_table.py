@@ -40,7 +40,8 @@ class EntityCountTable:
     def take(self, told: Told) -> None:
         """Take in what is told, in the order of the topic. Raises ValueError, and changes nothing, for rows that are
         none."""
-        rows = {key: unpack(key, row) for key, row in told.rows.items()}
+        known = self._gathered.rows  # most of a part stands here already
+        rows = {key: unpack(key, row) for key, row in told.rows.items() if known.get(key) != row}
         for key in self._gathered.take(told):
             self._lines.pop(key, None)
             self._since.pop(key, None)

@@ -21,6 +21,7 @@ MAX_WINDOW_S: Final = 31 * 86_400
 _PERS: Final[tuple[Per, ...]] = ("merchant", "customer")
 _FUNCTIONS: Final[tuple[Function, ...]] = ("count", "sum", "max", "distinct")
 _PARTS: Final = (1 << DISTINCT_BITS) - 1
+_INFINITE: Final = float("inf")
 _TAG = struct.Struct("<Q")
 _BUCKET = struct.Struct("<Id")
 _FOLLOWED = struct.Struct("<QdIBB")
@@ -130,9 +131,11 @@ def _followed(row: bytes) -> Followed:
 def _held(row: bytes) -> Held:
     (tag,) = _TAG.unpack_from(row)
     line = tuple(_BUCKET.iter_unpack(row[_TAG.size :]))
-    buckets = [bucket for bucket, _ in line]
-    if not 0 < len(line) <= BUCKETS + 1 or sorted(set(buckets)) != buckets:
-        raise ValueError("a counter's row with buckets that none has")
-    if not all(0.0 <= number < float("inf") for _, number in line):
-        raise ValueError("a counter's row with a number that none has")
+    if not 0 < len(line) <= BUCKETS + 1:
+        raise ValueError("a counter's row with more or fewer buckets than one has")
+    before = -1
+    for bucket, number in line:
+        if bucket <= before or not 0.0 <= number < _INFINITE:
+            raise ValueError("a counter's row with a bucket or a number that none has")
+        before = bucket
     return Held(tag, line)

@@ -104,7 +104,7 @@ def open_told(sealed: bytes, key: bytes) -> Told:
     try:
         return _unpacked(content)
     except ValueError as error:
-        raise SealBroken(f"signed, but nothing that is told of merchants or customers: {error}") from error
+        raise SealBroken(f"signed, but nothing that is told of merchants, customers or counters: {error}") from error
 
 
 def _unpacked(content: bytes) -> Told:

@@ -11,7 +11,6 @@ from scorer_world import KEY, NOW, card_in, delivered_curve, delivered_money, pa
 from models.scorer import Model
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core import scored as scored_record
-from pipeline.core.entities import digest_of
 from pipeline.core.entity_count_ledger import EntityCountWalk
 from pipeline.core.entity_counters import explain_entity_counters
 from pipeline.core.features import LAYOUT
@@ -187,6 +186,18 @@ def test_hits_that_do_not_fit_their_record_are_refused() -> None:
         kept.check()
 
 
+def test_in_one_process_too_what_is_taken_back_does_not_count() -> None:
+    versions = Versions(
+        parse(POLICY, "f"), Model.day_one(LAYOUT, delivered_curve()), delivered_money(), counts=EntityCountWalk()
+    )
+    given = records(0, [
+        *small(1, NOW - 48 * HOUR, "first", merchant="other"), *small(2, NOW, "t"),
+        *small(4, NOW, "back", type="reversal", original_id="x"), *small(1, NOW + 60, "next"),
+    ])  # fmt: skip
+    poll = score_poll([Part(0, given, {}, {})], versions, place_of, NOW, lambda: 0.0)
+    assert values(poll)[-1][0] == 2
+
+
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_in_one_process_a_second_later_they_are_known(size: int) -> None:
     versions = Versions(
@@ -202,7 +213,6 @@ def test_in_one_process_a_second_later_they_are_known(size: int) -> None:
     said = [each for poll in polls for each in outcomes(poll)]
     assert said == ["approve"] * 4 + ["decline"] * 3
     assert [row[0] for poll in polls for row in values(poll)][1:] == [0, 1, 2, 3, 4, 5]
-    assert digest_of("shop") != 0
 
 
 def test_each_is_explained_with_what_its_window_holds_too_much_and_how_old_it_is() -> None:

@@ -271,7 +271,14 @@ COUNTING = 'name = "mine"\n[counters]\nmany = "count per card over 10m"\n[[rule]
 LISTING = 'name = "mine"\n[[rule]]\nname = "r"\nwhen = "in_list(merchant, \'cold\')"\nactions = { queue = "review" }\nreason = "many_today"\n'
 
 
-@pytest.mark.parametrize(("text", "word"), [(COUNTING, "no past yet"), (LISTING, "no such list")])
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (COUNTING, "no past yet"),
+        (COUNTING.replace("per card", "per merchant"), "no past yet"),
+        (LISTING, "no such list"),
+    ],
+)
 def test_what_past_rows_do_not_hold_is_refused(past: Past, trials: ParquetTrials, text: str, word: str) -> None:
     with pytest.raises(Refused, match=word):
         asked(past, trials, read(text))

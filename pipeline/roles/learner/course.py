@@ -47,7 +47,7 @@ class FeatureSpace(NamedTuple):
 
 class Plan(NamedTuple):
     """How to learn: what is learned without labels, the most rows per second of log time, the most rows behind a grid, how
-    to learn from labels (None: not), whether to follow merchants (features are then those of the catalogue) and the bank's counters of them, what the
+    to learn from labels (None: not), whether to follow merchants (features are then those of the catalogue) and the bank's counters per entity, what the
     champion is called, the names of the features whose drift is told."""
 
     detector: DetectorPlan
