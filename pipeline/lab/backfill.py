@@ -108,18 +108,14 @@ async def fill(store: ProfileStore, rebuilt: Rebuilt, next_offsets: Mapping[int,
     written = []
     for number, place in found.items():
         if place is not None:
-            await _write(store, number, place, rebuilt.rows[number], next_offsets[number])
+            await put_rows(store, number, place, rebuilt.rows[number], next_offsets[number])
             written.append(number)
     return Filled(written, [number for number, place in found.items() if place is None])
 
 
 async def _look(store: ProfileStore, partition: int, rows: Mapping[bytes, bytes]) -> Taken | None:
     """The partition's place, None when it holds ``rows`` already. Raises BackfillRefused when it holds others."""
-    try:
-        place = await store.position(partition)
-    except StoreDown:  # or a save of ours broke off after it was committed: an owner puts the rest of it in place
-        await store.take(partition, secrets.token_hex(16))
-        place = await store.position(partition)
+    place = await settled(store, partition)
     there: dict[bytes, bytes] = {}
     async for some in store.load(partition):
         there.update(rows_and_others(some)[0])
@@ -139,7 +135,19 @@ async def _look(store: ProfileStore, partition: int, rows: Mapping[bytes, bytes]
     )
 
 
-async def _write(store: ProfileStore, partition: int, place: Taken, rows: dict[bytes, bytes], next_offset: int) -> None:
+async def settled(store: ProfileStore, partition: int) -> Taken:
+    """The partition's place. Raises StoreDown."""
+    try:
+        return await store.position(partition)
+    except StoreDown:  # or a save broke off after it was committed: an owner puts the rest of it in place
+        await store.take(partition, secrets.token_hex(16))
+        return await store.position(partition)
+
+
+async def put_rows(
+    store: ProfileStore, partition: int, place: Taken, rows: dict[bytes, bytes], next_offset: int
+) -> None:
+    """Store ``rows`` in one step. Raises BackfillRefused when the partition is not at ``place`` any more."""
     taken = await store.take(partition, secrets.token_hex(16))
     if (taken.previous_token or "", taken.sequence) != (place.token, place.sequence):
         raise BackfillRefused(

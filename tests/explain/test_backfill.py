@@ -12,7 +12,7 @@ from pipeline.adapters.kafka.log import partition_of
 from pipeline.adapters.memory import MemoryProfiles
 from pipeline.adapters.redis.connection import connect
 from pipeline.adapters.redis.profiles import RedisProfiles
-from pipeline.app.backfill import BackfillPlan, _History
+from pipeline.app.backfill import BackfillPlan, History
 from pipeline.cli import main
 from pipeline.core.counters import NO_COUNTERS
 from pipeline.core.topics import TRANSACTIONS
@@ -32,7 +32,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
 
 
 def made_of(plan: BackfillPlan) -> Rebuilt:
-    pieces = _History(plan).pieces()
+    pieces = History(plan).pieces()
     return rebuild(
         pieces, MONEY, NO_COUNTERS, PARTITIONS, lambda card: partition_of(card, PARTITIONS), lambda read: None
     )

@@ -47,7 +47,7 @@ from archive_world import Place
 
 ACTIONS = ("transaction", "card", "contact", "queue")
 KNOWN_AT = 1_800_000_000_000
-TRANSACTIONS = 510
+TRANSACTIONS = 442
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +234,7 @@ def policies(draw: st.DrawFn) -> Policy:
     return made
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(candidate=policies())
 def test_what_sql_makes_of_a_candidate_is_what_the_scorers_code_makes_of_each_row(
     past: Past, rows: dict[str, dict[str, Any]], trials: ParquetTrials, candidate: Policy

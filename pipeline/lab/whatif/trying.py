@@ -56,7 +56,8 @@ class Question(NamedTuple):
 
 def try_out(question: Question, means: Means) -> Answer:
     """Raises `Refused` where past rows do not hold what is asked for, OSError where they cannot be read."""
-    told = means.trials.counters(question.first, question.last)
+    asks = question.policy is None or bool(question.policy.asked_counters)
+    told = means.trials.counters(question.first, question.last) if asks else ()
     more = NOTHING_BESIDE if question.policy is None else beside(question.policy, told, means.lists)
     versions = means.trials.open(question.first, question.last, question.known_at_ms, more)
     if question.model is None:
