@@ -231,7 +231,9 @@ class Knowledge:
             self._heard.check(told)
             self._take_told[told.kind](told)
         except ValueError as error:
-            log.error("what was told of merchants, customers or counters is refused, what is in hand stays", reason=str(error))
+            log.error(
+                "what was told of merchants, customers or counters is refused, what is in hand stays", reason=str(error)
+            )
             return False
         return True
 
