@@ -1,12 +1,75 @@
 """The ``[counters]`` of a policy file: names and definitions to `Counters`, or why not, with the line."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from pipeline.core.counter_slots import SLOTS
 from pipeline.core.counters import Counter, Counters, parse_counter
 from pipeline.core.entity_counters import MOST, EntityCounters, definition_of
 from pipeline.core.rules import RuleError, Schema, compile_rule
 from pipeline.core.toml_text import TomlText
+
+_OF_DUCKDB: Final = frozenset(
+    [
+        "all",
+        "analyse",
+        "anti",
+        "array",
+        "asc",
+        "asof",
+        "asymmetric",
+        "at",
+        "authorization",
+        "binary",
+        "both",
+        "by",
+        "cast",
+        "check",
+        "collate",
+        "collation",
+        "column",
+        "concurrently",
+        "constraint",
+        "default",
+        "deferrable",
+        "do",
+        "end",
+        "foreign",
+        "freeze",
+        "full",
+        "group",
+        "in",
+        "initially",
+        "is",
+        "isnull",
+        "lambda",
+        "leading",
+        "left",
+        "limit",
+        "natural",
+        "offset",
+        "order",
+        "overlaps",
+        "pivot_longer",
+        "placing",
+        "primary",
+        "references",
+        "right",
+        "semi",
+        "similar",
+        "some",
+        "symmetric",
+        "table",
+        "to",
+        "trailing",
+        "unique",
+        "unpack",
+        "variadic",
+        "verbose",
+        "window",
+    ]
+)
+"""Words that the rule language would take for a column, and DuckDB, which asks the archive by the same rules, does not."""
 
 
 def read_counters(
@@ -56,10 +119,16 @@ def _add_entity_counter(file: TomlText, made: list[Counter], counter: Counter, p
 def _check_free(file: TomlText, schema: Schema, name: str, place: int) -> None:
     if name in schema:
         file.fail(f"a counter may not be named {name}: there is a column of that name", place)
+    if name in _OF_DUCKDB or not _is_column(name):
+        file.fail(f"a counter may not be named {name}: the word means something in SQL", place)
+
+
+def _is_column(name: str) -> bool:
     try:
         compile_rule(f"{name} > 0", {name: "number"})
     except RuleError:
-        file.fail(f"a counter may not be named {name}: the word means something in SQL", place)
+        return False
+    return True
 
 
 def _no_room(counters: Sequence[Counter]) -> str:

@@ -68,6 +68,7 @@ MISTAKES = [
     ("country <> home_country", "country\n<> homecountry", 8, "unknown column"),
     ("declined_online_10m = ", "amount = ", 4, "there is a column of that name"),
     ("declined_online_10m = ", "select = ", 4, "the word means something in SQL"),
+    ("declined_online_10m = ", "foreign = ", 4, "the word means something in SQL"),
     ("declined_online_10m = ", "Declined = ", 4, "is no name"),
     ("declined_online_10m >= 3", "declined_online_1m >= 3", 11, "did you mean declined_online_10m"),
     ("[counters]", "[[counters]]", 1, "counters is a table"),
