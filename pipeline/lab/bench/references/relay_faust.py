@@ -12,12 +12,14 @@ from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.core.decision import APPROVE, HEADER_OUTCOME, HEADER_SOURCE_OFFSET, HEADER_SOURCE_TIMESTAMP, Decision
 from pipeline.core.features import CATALOGUE
-from pipeline.core.topics import Outgoing, Topic
+from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing, Topic
 from pipeline.ports import Membership, Poll, Record
 from pipeline.settings import Settings
 
 SCORED_BYTES = 8 * (len(CATALOGUE) + 8) + 40
 """What a transaction takes in a `scored` record: its features, five more columns, id and card."""
+SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // SCORED_BYTES
+"""Rows of such a record at most."""
 MOMENT = "2026-01-01T00:00:00.000Z"
 
 SOURCE = Topic(os.environ["BENCH_SOURCE"], "card")
@@ -66,9 +68,15 @@ class Relay:
         return None
 
     async def polled(self, poll: Poll) -> None:
-        scored = {number: [Outgoing(None, bytes(SCORED_BYTES * len(records)))] for number, records in poll.items()}
+        scored = {number: shares(len(records)) for number, records in poll.items()}
         decisions = {number: [decide(record) for record in records] for number, records in poll.items()}
         await self._log.append_together({SCORED: scored, TARGET: decisions})
+
+
+def shares(rows: int) -> list[Outgoing]:
+    """As many bytes as `scored` records of so many rows have, in as many records."""
+    firsts = range(0, rows, SCORED_ROWS)
+    return [Outgoing(None, bytes(SCORED_BYTES * min(SCORED_ROWS, rows - first))) for first in firsts]
 
 
 def decide(record: Record) -> Outgoing:
