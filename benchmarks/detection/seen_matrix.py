@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.adapters.transaction_files import LabelledRow, Rejected, TransactionFile
 from pipeline.app.evaluation import start
-from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, to_unit
+from pipeline.core.features import CATALOGUE, ENTITY_FEATURES, UNIT
 from pipeline.core.scored import Scored
 from pipeline.lab.evaluate.folds import DAY_S, Fold, cut
 from pipeline.lab.evaluate.left_out import LeftOut
@@ -93,7 +93,7 @@ def in_unit(features: NDArray[np.float32]) -> NDArray[np.float64]:
     """The rows in the scale that Cardwatch gives a model which learns without labels, float64[n, M] in 0…1, nothing
     missing."""
     return np.concatenate(
-        [to_unit(features[at : at + UNIT_ROWS].astype(np.float64)) for at in range(0, len(features), UNIT_ROWS)]
+        [UNIT.unit(features[at : at + UNIT_ROWS].astype(np.float64)) for at in range(0, len(features), UNIT_ROWS)]
     )
 
 

@@ -8,12 +8,9 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.scaling import Scaling
 from pipeline.core.entity_history import NAMES
-
-Floats = NDArray[np.float64]
 
 
 class Scale(NamedTuple):
@@ -177,9 +174,4 @@ SCALES.setflags(write=False)
 UNIT: Final = Scaling.of(
     [NUMBER_OF[name] for name in MODEL_FEATURES], [SCALES[NUMBER_OF[name]] for name in MODEL_FEATURES]
 )
-
-
-def to_unit(matrix: Floats) -> Floats:
-    """What the trees see of ``matrix`` (float64[n, F or more], columns begin as `FEATURES`): float64[n, M] in 0…1, columns
-    as `MODEL_FEATURES`, contiguous, nothing missing."""
-    return UNIT.unit(matrix)
+"""What the half-space trees see of a matrix (float64[n, C]): `MODEL_FEATURES` in 0…1, nothing missing."""

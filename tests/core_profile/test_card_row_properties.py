@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.core import profile_row as layout
-from pipeline.core.features import FEATURES, MODEL_FEATURES, to_unit
+from pipeline.core.features import FEATURES, MODEL_FEATURES, UNIT
 from pipeline.core.profile import EMPTY_ROW, Handling, advance
 from pipeline.core.profile_row import ROW_BYTES, check_row
 from pipeline.core.transaction import MAX_AMOUNT, Event
@@ -67,7 +67,7 @@ def test_any_history_leaves_a_readable_row_and_finite_or_missing_features(histor
             assert not math.isinf(value), feature.name
             assert feature.name == "amount_z" or not value < 0, feature.name
         assert advance(row, one) == (row, None, Handling.repeat)
-        unit = to_unit(np.array([features]))
+        unit = UNIT.unit(np.array([features]))
         assert unit.shape == (1, len(MODEL_FEATURES))
         assert bool(((unit >= 0) & (unit <= 1)).all())
 

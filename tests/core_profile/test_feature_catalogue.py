@@ -7,7 +7,7 @@ from card_events import NOON, purchase, seen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.features import FEATURES, LAYOUT, MODEL_FEATURES, to_unit
+from pipeline.core.features import FEATURES, LAYOUT, MODEL_FEATURES, UNIT
 from pipeline.core.profile import EMPTY_ROW
 
 AGREED = (
@@ -36,11 +36,11 @@ numbers = st.floats(0, 1e30) | st.just(float("nan")) | st.floats(-20, 20)
 
 @given(npst.arrays(np.float64, st.tuples(st.integers(1, 70), st.just(len(FEATURES))), elements=numbers))
 def test_a_row_alone_is_scaled_as_in_a_batch_to_the_bit(matrix: np.ndarray) -> None:
-    together = to_unit(matrix)
+    together = UNIT.unit(matrix)
     assert together.flags.c_contiguous
     assert together.shape == (len(matrix), len(MODEL_FEATURES))
     assert bool(((together >= 0) & (together <= 1)).all())
-    alone = np.concatenate([to_unit(row[None, :]) for row in matrix])
+    alone = np.concatenate([UNIT.unit(row[None, :]) for row in matrix])
     assert alone.tobytes() == together.tobytes()
 
 
@@ -53,7 +53,7 @@ def test_scaling_rises_and_what_is_missing_lies_where_documented(feature: object
     values = [scale.low, (scale.low + scale.high) / 2, scale.high, scale.high * 50, float("nan")]
     matrix = np.zeros((len(values), len(FEATURES)))
     matrix[:, index] = values
-    unit = to_unit(matrix)[:, column].tolist()
+    unit = UNIT.unit(matrix)[:, column].tolist()
     assert unit[:3] == pytest.approx([0, 1 / 3, 1 / 2] if scale.saturating else [0, 1 / 2, 1])
     assert unit[3] == pytest.approx(50 / 51 if scale.saturating else 1)
     assert unit[4] == scale.missing

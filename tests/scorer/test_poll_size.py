@@ -16,7 +16,7 @@ from scorer_world import PARTITIONS, delivered_curve, delivered_money, delivered
 from models.scorer import Model
 from pipeline.adapters.memory import StoredRecord
 from pipeline.core import scored as scored_record
-from pipeline.core.features import LAYOUT, to_unit
+from pipeline.core.features import LAYOUT, UNIT
 from pipeline.core.poll import Part, ScoredPoll, Versions
 from pipeline.core.scoring import score_poll
 from pipeline.lab.simulate.stolen_card import StolenCardParameters
@@ -66,7 +66,7 @@ def versions(traffic: list[Arrival]) -> Versions:
         for batch in poll.scored.values()
         for record in batch
     ]
-    snapshot = trained(to_unit(np.concatenate(matrices)))
+    snapshot = trained(UNIT.unit(np.concatenate(matrices)))
     return before._replace(model=Model.trained(snapshot, curve))
 
 
