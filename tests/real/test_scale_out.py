@@ -36,6 +36,8 @@ CARDS = 400
 STEADY_S = float(os.environ.get("CARDWATCH_PROOF_STEADY_S", "1"))
 """Between what is done to the workers, so that each thing happens to workers at their ordinary work."""
 WAIT_S = 60.0
+UNASSIGNED_PORTS = (15_000, 30_000)
+"""Below what systems give to outgoing connections (Linux from 32,768, IANA from 49,152)."""
 
 
 class Moment(NamedTuple):
@@ -99,11 +101,13 @@ def installation(tmp_path: Path, kafka: ApacheKafka, redis_server: RedisServer) 
 
 
 def consecutive_ports(count: int) -> int:
-    """The first of ``count`` ports in a row that nobody uses now."""
+    """The first of ``count`` ports in a row that nobody uses now.
+
+    None that the system gives to connections going out: asked before its worker listens, such a port may be given to
+    the question itself, which is then its own answer (TCP's simultaneous open) and keeps the port from the worker.
+    """
     for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
+        first = random.SystemRandom().randrange(*UNASSIGNED_PORTS)
         if all(is_free(first + number) for number in range(count)):
             return first
     raise AssertionError(f"no {count} free ports in a row")
@@ -111,7 +115,11 @@ def consecutive_ports(count: int) -> int:
 
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        return port < 65_000 and probe.connect_ex(("127.0.0.1", port)) != 0
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
