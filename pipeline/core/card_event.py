@@ -3,18 +3,30 @@
 import msgspec
 
 from pipeline.core.masking import is_card_number
-from pipeline.core.transaction import MAX_MESSAGE_BYTES, Refused, Token, is_token, refusal, unix_seconds
+from pipeline.core.transaction import (
+    MAX_MESSAGE_BYTES,
+    Currency,
+    MinorUnits,
+    Refused,
+    Token,
+    is_token,
+    refusal,
+    unix_seconds,
+)
 
 
 class CardEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Record of ``card-events`` (key card). ``type``: replaced (by ``new_card``, which takes over this card's history),
-    lost, stolen, activated (which ends both), wallet_added, limit_changed, expired; types that nobody here needs are
-    passed over. ``time``: when it happened, RFC 3339 with zone."""
+    lost, stolen, activated (which ends both), wallet_added, limit_changed (to ``limit``, minor units of ``currency``),
+    expiring (it ends soon), expired; types that nobody here needs are passed over. ``time``: when it happened, RFC 3339
+    with zone."""
 
     card: Token
     type: str
     time: str
     new_card: Token | None = None
+    limit: MinorUnits | None = None
+    currency: Currency | None = None
 
 
 _decode = msgspec.json.Decoder(CardEvent).decode

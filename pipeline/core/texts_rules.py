@@ -93,7 +93,7 @@ _THANKS = ("thanks_yes", "thanks_known", "thanks_no")
 _ALERTS = ("ask_one", "ask_many", "notice", *_THANKS)
 _NOTICES = (
     "transaction_done", "transaction_done_many", "transaction_failed", "balance_changed", "statement_ready",
-    "limit_changed", "greeting",
+    "limit_changed", "card_ending", "greeting",
 )  # fmt: skip
 
 
@@ -140,6 +140,7 @@ ROWS: tuple[Row, ...] = (
     *_everywhere("service", ("balance_changed",), CARD | {"balance", "time"}, CARD | {"balance"}),
     *_everywhere("service", ("statement_ready",), BILL, CARD),
     *_everywhere("service", ("limit_changed",), CARD | {"limit"}, CARD | {"limit"}),
+    *_everywhere("service", ("card_ending",), CARD, CARD),
     *_everywhere("service", ("greeting",), BANK | {"name"}, BANK),
     Row("service", "push", "before", _NOTICES, BANK, BANK, ("open the app",), _ANYBODY),
     _fields("service", _NOTICES),
