@@ -76,7 +76,8 @@ Notes = Mapping[str, bytes]
 
 class Note(NamedTuple):
     """A note going from ``before`` (b"": none) to ``after``. What several workers decide upon at once, only one of them
-    may act on. ``keep_ms``: forgotten so long after the last time it was written; None: never."""
+    may act on. ``after`` the same as ``before``: it is only compared, not written. ``keep_ms``: forgotten so long after the last
+    time it was written; None: never."""
 
     key: str
     before: bytes
@@ -169,6 +170,16 @@ class DirectoryEntry(NamedTuple):
 def card_note(card: str) -> str:
     """The key of the note on a card."""
     return f"x:{card}"
+
+
+def account_note(account: str) -> str:
+    """The key of the note with an account's record: what is owed."""
+    return f"a:{account}"
+
+
+def read_up_to_note(partition: int) -> str:
+    """The key of the note on the moment (unix milliseconds) up to which a partition of ``accounts`` is read."""
+    return f"f:{partition}"
 
 
 class ContactStore(Protocol):

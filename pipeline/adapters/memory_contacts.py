@@ -89,7 +89,7 @@ class MemoryContactStore:
             return Committed("changed")
         if any(self.notes.get(one.key, b"") != one.before for one in notes):
             return Committed("changed")
-        self.notes.update((one.key, one.after) for one in notes)
+        self.notes.update((one.key, one.after) for one in notes if one.after != one.before)
         if move is not None:
             self.positions[move.partition] = move.after
         return Committed("stored", [entry for change in changes for entry in self._apply(change, now_ms, lease_ms)])

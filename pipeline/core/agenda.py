@@ -13,7 +13,7 @@ import msgspec
 from pipeline.core.contact_history import History
 from pipeline.core.contact_policy import URGENCY
 from pipeline.core.conversation import CALL_CLASS, Conversation
-from pipeline.core.matters import Matter, until_ms
+from pipeline.core.matters import Matter, kind_of, until_ms
 
 NEXT_MS = 60_000
 """How far apart contacts of one customer are that are due together."""
@@ -102,14 +102,14 @@ def gone_ms(history: History, conversation: Conversation) -> int:
 
 
 def joinable(note: bytes, class_: str, matter: Matter, now_ms: int) -> Sequence[str]:
-    """Planned contacts that may tell ``matter`` too, the first to go first: of its class and template, where neither
+    """Planned contacts that may tell ``matter`` too, the first to go first: of its class and kind, where neither
     waits for the other longer than it has to."""
     start_ms = max(now_ms, matter.from_ms)
     return [
         each.contact
         for each in read_agenda(note)
         if each.fresh
-        and (each.class_, each.template) == (class_, matter.template)
+        and (each.class_, kind_of(each.template)) == (class_, kind_of(matter.template))
         and each.from_ms <= start_ms
         and matter.from_ms <= max(now_ms, each.due_ms)
         and start_ms < each.until_ms

@@ -30,7 +30,7 @@ from pipeline.core.conversation import (
 )
 from pipeline.core.exemption import Exemption, exemption_after
 from pipeline.core.label_book import CONFIDENCE
-from pipeline.core.matters import about
+from pipeline.core.matters import on_record
 from pipeline.core.moments import rfc3339
 from pipeline.core.plan import Plan
 from pipeline.core.records import Answer, CardCommand, ContactStep, Label, Step
@@ -107,7 +107,7 @@ def _step(
     unattached = isinstance(event, Answered) and event.attempt is None
     told = ContactStep(
         contact=after.id,
-        subject={about(after.matters, subject): subject},
+        subject={"alert": subject},
         customer=after.customer,
         class_=after.class_,
         step=step,
@@ -120,7 +120,8 @@ def _step(
         call_back_by=None if call_back_ms is None else rfc3339(call_back_ms / 1000),
         due=None if after.due_ms is None else rfc3339(after.due_ms / 1000),
     )
-    return _with_what_is_needed_again(told, scene)
+    matter = next((each for each in after.matters if each.id == subject), None)
+    return _with_what_is_needed_again(told if matter is None else on_record(told, matter), scene)
 
 
 def _with_what_is_needed_again(told: ContactStep, scene: Scene) -> ContactStep:
@@ -138,7 +139,8 @@ def _with_what_is_needed_again(told: ContactStep, scene: Scene) -> ContactStep:
             assert isinstance(event, Answered)
             address = attempts[event.attempt - 1].address if event.attempt else None
             to = address[:TELLS_APART] if address else None
-            return replace(told, assurance=event.assurance, to=to, covers=list(event.alerts))
+            said = {"by": event.by, "amount": event.amount}
+            return replace(told, assurance=event.assurance, to=to, covers=list(event.alerts), **said)
     return told
 
 
@@ -241,6 +243,8 @@ def _answer(scene: Scene) -> Iterable[Effect]:
             time=rfc3339(scene.now_ms / 1000),
             attempt=event.attempt,
             alerts=list(event.alerts),
+            by=event.by,
+            amount=event.amount,
         )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.core.contact_policy import ContactClass
 from pipeline.core.matters import Matter, Requested, Withdrawn
-from pipeline.core.records import AnswerWord, Assurance
+from pipeline.core.records import Answer, AnswerWord, Assurance
 
 State = Literal[
     "planned", "sending", "ringing", "unknown", "escalated", "released", "blocked", "expired", "cancelled", "releasing",
@@ -249,6 +249,25 @@ class Answered(msgspec.Struct, frozen=True):
     """Those that were shown to whoever answered; empty: nobody says which."""
     call_back_ms: int | None = None
     """Until when people call back about a complaint; None: after the plan's time."""
+    by: str | None = None
+    """The day by which payment is promised, as 2026-11-27; None: nobody says which."""
+    amount: int | None = None
+    """How much is promised, in minor units."""
+
+
+def heard_elsewhere(answer: Answer, trusted: bool = True) -> Answered:
+    """The event of a record of ``answers`` that another system wrote."""
+    return Answered(
+        answer.answer,
+        answer.channel,
+        answer.assurance,
+        answer.attempt,
+        ours=False,
+        trusted=trusted,
+        alerts=tuple(answer.alerts),
+        by=answer.by,
+        amount=answer.amount,
+    )
 
 
 class Acknowledged(msgspec.Struct, frozen=True):

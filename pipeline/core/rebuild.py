@@ -33,7 +33,7 @@ from pipeline.core.conversation import (
     Raised,
     State,
 )
-from pipeline.core.matters import Requested
+from pipeline.core.matters import Requested, named_in
 from pipeline.core.plan import Plan
 from pipeline.core.rebuild_events import LOST, Found, Known, Published
 from pipeline.core.rebuild_machines import WAYS
@@ -173,7 +173,7 @@ def _fits(event: Event, advanced: Advanced, left: Mapping[int, Told], first: int
 def _alike(effect: Effect, record: Published, to_the_end: bool) -> bool:
     match effect, record:
         case ContactStep(), ContactStep():
-            if effect.step in ("planned", "cancelled") and effect.subject != record.subject:
+            if effect.step in ("planned", "cancelled") and named_in(effect) != named_in(record):
                 return False
             if to_the_end and (effect.due is None) != (record.due is None):
                 return False

@@ -112,10 +112,11 @@ class Found:
         shown = answer.alerts if answer is not None else step.covers if step is not None else ()
         promise = self.step("escalated")
         by_ms = moment_ms(promise.call_back_by) if promise is not None and promise.call_back_by else None
+        promised = (None, None) if given is None else (given.by, given.amount)
         heard = word if given is None or given.answer is None else given.answer
         for assurance, ours, trusted in product(sure, (True, False), (True, False)):
             attempt = given.attempt if given else None
-            yield Answered(heard, channel, assurance, attempt, ours, trusted, tuple(shown), by_ms)
+            yield Answered(heard, channel, assurance, attempt, ours, trusted, tuple(shown), by_ms, *promised)
 
 
 Guess = Callable[[Found, ContactStep], Iterator[Event]]

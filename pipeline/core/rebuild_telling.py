@@ -21,9 +21,9 @@ from pipeline.core.conversation import (
     Silent,
     Unasked,
 )
-from pipeline.core.matters import About, Matter, Requested, Withdrawn, waiting
+from pipeline.core.matters import About, Matter, Requested, Withdrawn, named_in, waiting
 from pipeline.core.rebuild_events import EVENTS, Found, Guess, Published, of_attempt
-from pipeline.core.records import Answer, ContactStep
+from pipeline.core.records import Answer, Bill, ContactStep
 
 WITHDRAWN = "withdrawn"
 """Why a request is not told that was taken back by who made it."""
@@ -44,7 +44,10 @@ def lost_matter(step: ContactStep, name: str) -> Matter:
     """All that is known of a matter whose words no topic tells."""
     abouts: Mapping[str, About] = {"statement": "statement", "alert": "alert"}
     about: About = next((abouts[kind] for kind in step.subject if kind in abouts), "request")
-    return Matter(id=name, about=about, template="", until_ms=0)
+    bill = None
+    if about == "statement":
+        bill = Bill(step.account or "", step.subject["statement"], step.stage or "")
+    return Matter(id=name, about=about, template="", until_ms=0, bill=bill)
 
 
 def with_matters(
@@ -54,7 +57,7 @@ def with_matters(
     they came, those that it began with first."""
     if not isinstance(record, ContactStep):
         return conversation
-    names = list(record.covers) if record.step == "sending" else list(record.subject.values())
+    names = list(record.covers) if record.step == "sending" else list(named_in(record))
     if record.step == "planned" and record.reason in NEW_WORDS:
         names = names if record.reason == "replaced" else []
         if record.reason == "joined":
@@ -76,14 +79,14 @@ def later_words(words: Sequence[Matter], known: Matter) -> Sequence[Matter]:
 
 def _planned(found: Found, step: ContactStep) -> Iterator[Event]:
     known = {each.id: each for each in found.before.matters}
-    for name in step.subject.values():
+    for name in named_in(step):
         words = found.matters.get(name) or (lost_matter(step, name),)
         yield from map(Requested, later_words(words, known[name]) if name in known else words)
 
 
 def _cancelled(found: Found, step: ContactStep) -> Iterator[Event]:
     reason = step.reason or ""
-    names = [name for name in step.subject.values() if any(each.id == name for each in found.before.matters)]
+    names = [name for name in named_in(step) if any(each.id == name for each in found.before.matters)]
     gone = [Withdrawn(reason, name) for name in names]
     if reason != WITHDRAWN:
         yield Barred(reason)

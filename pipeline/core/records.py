@@ -113,7 +113,8 @@ class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     told again: the alerts an attempt asks about (with an answer: those that were shown), its place on the ladder, the
     order in which this is climbed if it is not the plan's own, the beginning of its address's digest (it tells a customer's own addresses apart and says nothing else), as whom, the
     provider's name for it, how surely it was answered by the customer; of what is only told, the channel that this
-    customer prefers."""
+    customer prefers. Of a bill also its ``account``, the ``stage`` of the reminder and the ``request`` that asked for it;
+    of a promise the day ``by`` which and the ``amount`` (minor units) that was promised, as far as they were said."""
 
     contact: str
     subject: dict[str, str]
@@ -136,6 +137,11 @@ class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     assurance: Assurance | None = None
     order: list[int] = []
     prefers: str | None = None
+    account: str | None = None
+    stage: str | None = None
+    request: str | None = None
+    by: str | None = None
+    amount: int | None = None
 
 
 class CustomerRisk(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -180,11 +186,20 @@ class CustomerState(msgspec.Struct, omit_defaults=True, kw_only=True):
     tags: list[str] = []
 
 
+class Bill(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is owed: the ``statement`` (or instalment) of an ``account``, and the ``stage`` of the reminders about it."""
+
+    account: str
+    statement: str
+    stage: str
+
+
 class ContactRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Record of ``contact-requests`` (key customer): something a customer is to be told. ``template``: a message of the
     class; ``variables``: its facts, and ``card``, the token of the card whose last four digits are said; ``channels``: of
     the ladder only these. The same ``id`` again: the same request, in other words if nothing has left yet; withdrawn if it
-    has expired."""
+    has expired. ``bill``: it is told only while that is owed, with the amounts of that moment. ``withdrawn``: why it need
+    not be told any more; it is not told later either, in whatever order the two records come."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     customer: str
@@ -194,11 +209,14 @@ class ContactRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
     not_before: str | None = None
     expires_at: str | None = None
     channels: list[Literal["voice", "sms", "email", "push", "wechat", "webhook"]] = []
+    bill: Bill | None = None
+    withdrawn: str = ""
 
 
 class Answer(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Record of ``answers`` (key contact): what a verified call-back, an agent, an IVR or the app reported. ``alerts``:
-    those that were shown to whoever answered, if that is known."""
+    those that were shown to whoever answered, if that is known. ``by``: a promise's day, as 2026-11-27; ``amount``: what was
+    promised, in minor units."""
 
     contact: str
     answer: AnswerWord
@@ -207,6 +225,8 @@ class Answer(msgspec.Struct, omit_defaults=True, kw_only=True):
     time: str
     attempt: Annotated[int, msgspec.Meta(ge=1)] | None = None
     alerts: list[str] = []
+    by: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
+    amount: Annotated[int, msgspec.Meta(gt=0)] | None = None
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):

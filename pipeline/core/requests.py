@@ -14,7 +14,7 @@ from pipeline.core.contact_policy import ContactClass
 from pipeline.core.conversation import Alert, Channel, Conversation, contact_id
 from pipeline.core.ladders import Plans
 from pipeline.core.masking import holds_card_number, mask
-from pipeline.core.matters import About, Matter
+from pipeline.core.matters import About, Matter, most_urgent
 from pipeline.core.records import ContactRequest
 from pipeline.core.texts_facts import KINDS, MONEY, TextRefused, plain_facts
 from pipeline.core.texts_rules import RULES
@@ -98,12 +98,26 @@ def wanted(request: ContactRequest, now_ms: int, said_ms: int, plans: Plans) -> 
     card = request.variables.get(CARD, "")
     matter = Matter(
         id=request.id,
+        about="request" if request.bill is None else "statement",
         template=request.template,
         variables=variables,
         card=card,
         from_ms=from_ms,
         until_ms=until_ms,
         said_ms=said_ms,
+        bill=request.bill,
+    )
+    return Wanted(request.customer, request.class_, matter, channels)
+
+
+def taken_back(request: ContactRequest, said_ms: int, plans: Plans) -> Wanted | None:
+    """What a withdrawal is about, all that has to be known of it; None: nothing of this class can be told."""
+    channels = plans.channels(request.class_)
+    if not request.customer or not channels:
+        return None
+    about: About = "request" if request.bill is None else "statement"
+    matter = Matter(
+        id=request.id, about=about, template=request.template, until_ms=said_ms, said_ms=said_ms, bill=request.bill
     )
     return Wanted(request.customer, request.class_, matter, channels)
 
@@ -123,9 +137,9 @@ def expired(request: ContactRequest, now_ms: int) -> bool:
     return until_ms is not None and until_ms <= now_ms
 
 
-def contact_of(customer: str, name: str, about: About = "request") -> str:
-    """The conversation of a request: the same however often it is delivered."""
-    return contact_id(f"{about}\n{customer}", name)
+def contact_of(customer: str, name: str) -> str:
+    """The conversation of a request: the same however often it is delivered, whether it is about a bill or not."""
+    return contact_id(f"request\n{customer}", name)
 
 
 def begun(contact: str, wish: Wanted, prefers: str, source_ms: int) -> Conversation:
@@ -143,12 +157,13 @@ def begun(contact: str, wish: Wanted, prefers: str, source_ms: int) -> Conversat
 
 def words_of(matters: Sequence[Matter], facts: Mapping[str, object]) -> tuple[str, dict[str, object]]:
     """The template that tells ``matters`` (at least one), and its facts: those of the one, or how many they are and the
-    earliest day. ``facts``: those we add."""
+    earliest day; of several payments that are due the words of the most urgent. ``facts``: those we add."""
     if len(matters) == 1:
         return matters[0].template, {**matters[0].variables, **facts}
     days = [str(each.variables["due"]) for each in matters if each.variables.get("due")]
     whole = len(days) == len(matters)
-    return matters[0].template + MANY, {**facts, "count": len(matters), "due": min(days) if whole else None}
+    template = most_urgent(matter.template for matter in matters)
+    return template + MANY, {**facts, "count": len(matters), "due": min(days) if whole else None}
 
 
 def may_join(class_: str, matter: Matter, channels: Sequence[str]) -> bool:

@@ -1,6 +1,6 @@
 """What the names in the telling table mean: one step on the contacts topic for each matter that it is about."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -17,7 +17,7 @@ from pipeline.core.conversation import (
     Refused,
     Silent,
 )
-from pipeline.core.matters import Matter, Requested, Withdrawn, waiting
+from pipeline.core.matters import Matter, Requested, Withdrawn, on_record, waiting
 from pipeline.core.moments import rfc3339
 from pipeline.core.records import ContactStep, Step
 
@@ -32,9 +32,9 @@ def _step(
 ) -> ContactStep:
     after, event = scene.after, scene.event
     attempt = (getattr(event, "attempt", None) or after.attempt or None) if of_attempt else None
-    return ContactStep(
+    told = ContactStep(
         contact=after.id,
-        subject={matter.about: matter.id},
+        subject=matter.subject,
         customer=after.customer,
         class_=after.class_,
         step=step,
@@ -46,6 +46,7 @@ def _step(
         call_back_by=None if call_back_ms is None else rfc3339(call_back_ms / 1000),
         due=None if after.due_ms is None else rfc3339(after.due_ms / 1000),
     )
+    return on_record(told, matter)
 
 
 def _planned(scene: Scene) -> Iterable[Effect]:
@@ -72,6 +73,20 @@ def _planned_again(scene: Scene) -> Iterable[Effect]:
     else:
         reason = "retry" if scene.after.rung == scene.before.rung else "next_channel"
     yield _step(scene, "planned", _first(scene), reason, of_attempt=False)
+
+
+def _answered(scene: Scene) -> Iterable[Effect]:
+    """What is answered about several bills at once is said of each: whoever keeps one account reads no other's steps."""
+    (told,) = (effect for effect in ASKING_EFFECTS["answered"](scene) if isinstance(effect, ContactStep))
+    about = [matter for matter in scene.before.matters if matter.id in _asked_about(scene) and matter.bill is not None]
+    yield from [on_record(told, matter) for matter in about] or [told]
+
+
+def _asked_about(scene: Scene) -> Collection[str]:
+    """The matters that an answer is about: those of the attempt that carried it, else all there are."""
+    number = getattr(scene.event, "attempt", None)
+    every = [matter.id for matter in scene.before.matters]
+    return scene.before.attempts[number - 1].covers if number else every
 
 
 def _completed(scene: Scene) -> Iterable[Effect]:
@@ -154,6 +169,7 @@ OWN: Mapping[EffectName, Callable[[Scene], Iterable[Effect]]] = {
     "planned": _planned,
     "sending": _sending,
     "planned_again": _planned_again,
+    "answered": _answered,
     "completed": _completed,
     "escalated": _escalated,
     "cancelled": _cancelled,

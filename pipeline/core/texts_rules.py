@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from pipeline.core.masking import holds_card_number
+from pipeline.core.matters import DUE
 from pipeline.core.texts_facts import CODE_WORDS, KINDS
 
 Stage = Literal["before", "after"]
@@ -79,7 +80,8 @@ QUESTION = BANK | {"last4", "amount", "merchant"}
 CARD = BANK | {"last4"}
 PAYMENT = QUESTION | {"time", "balance"}
 BILL = CARD | {"amount", "minimum", "due", "days"}
-DUE_PARTS = ("due_soon", "due", "overdue")
+DUE_PARTS = DUE
+OVERDUE = ("overdue", "overdue_many")
 DUE_MANY = tuple(f"{part}_many" for part in DUE_PARTS)
 
 _FRAUD = ("a debt", "an offer")  # what the TCPA's exemption for fraud alerts forbids (47 CFR 64.1200(a)(9)(iii))
@@ -152,13 +154,13 @@ ROWS: tuple[Row, ...] = (
     *_everywhere("reminder", ("thanks",), CARD | {"amount"}, BANK),
     Row("reminder", "push", "before", (*DUE_PARTS, *DUE_MANY, "thanks"), BANK, BANK, ("open the app",), _ANYBODY),
     _fields("reminder", (*DUE_PARTS, *DUE_MANY, "thanks")),
-    Row("collection", "voice", "before", ("overdue", "voicemail"), BANK, BANK, _CALL, _ANYBODY),
+    Row("collection", "voice", "before", (*OVERDUE, "voicemail"), BANK, BANK, _CALL, _ANYBODY),
     Row("collection", "voice", "after", ("overdue_confirmed",), BILL, BANK | {"amount"}, ("call us",)),
-    Row("collection", "sms", "before", ("overdue",), BANK, BANK, (*_SIGNED, "call us"), _ANYBODY),
-    Row("collection", "email", "before", ("overdue",), BANK, BANK, ("call us",), _ANYBODY),
-    Row("collection", "wechat", "before", ("overdue",), BANK, BANK, ("call us",), _ANYBODY),
-    Row("collection", "push", "before", ("overdue",), BANK, BANK, ("open the app",), _ANYBODY),
-    _fields("collection", ("overdue",)),
+    Row("collection", "sms", "before", OVERDUE, BANK, BANK, (*_SIGNED, "call us"), _ANYBODY),
+    Row("collection", "email", "before", OVERDUE, BANK, BANK, ("call us",), _ANYBODY),
+    Row("collection", "wechat", "before", OVERDUE, BANK, BANK, ("call us",), _ANYBODY),
+    Row("collection", "push", "before", OVERDUE, BANK, BANK, ("open the app",), _ANYBODY),
+    _fields("collection", OVERDUE),
     *_everywhere("marketing", ("offer",), BANK | {"name", "offer"}, BANK | {"offer"}, stop=True),
     Row("marketing", "push", "before", ("offer",), BANK, BANK, ("open the app",), ("an amount", "a debt")),
     _fields("marketing", ("offer",)),

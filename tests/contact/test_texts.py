@@ -188,7 +188,7 @@ VOICEMAIL = 'voicemail = "This is {{ bank }}. Please call the number on your car
         (VOICEMAIL, VOICEMAIL[:-1] + ' {{ amount }}"', r"fraud.voice.voicemail may not name amount \(before"),
         (VOICEMAIL, VOICEMAIL[:-1] + '{% if last4 %}!{% endif %}"', "may not name last4"),
         ('title = "{{ bank }}"\nbody = "Please open the {{ bank }} app: a message about', 'title = "{{ merchant }}"\nbody = "Please open the {{ bank }} app: a message about', "the title of fraud.push.any may not name merchant"),
-        ('overdue = "{{ bank }}: please call us', 'overdue = "{{ bank }}: {{ minimum }}, call us', "may not name minimum"),
+        ('any = "{{ bank }}: please call us', 'any = "{{ bank }}: {{ minimum }}, call us', "may not name minimum"),
         ("please check a card payment", "{{ amount }}", "the title of fraud.email.ask_one may not name amount"),
         ("{{ bank }}: a date to remember", "{{ bank }}: repayment", "the title of reminder.email.due_soon may never hold a debt"),
         # must

@@ -1,13 +1,15 @@
 """Where the bank's own front ends meet open conversations: the telephone menu, the app, the agent's desk.
 
 ``GET /contacts/open?card=`` answers whether somebody is asked about a card now, which also answers "is this really my
-bank?"; ``POST /contacts/{id}/answer`` takes the answer. Each front end has a key of its own, and the key alone says how
+bank?"; ``POST /contacts/{id}/answer`` takes the answer, of a promise
+with ``by`` (a day) and ``amount`` (minor units). Each front end has a key of its own, and the key alone says how
 well it proves who answers: a telephone menu cannot claim an agent's word. Answers: 401 without a key, 403 for a browser's
 page, 404 for a conversation nobody knows, 503 for "again later".
 """
 
 import hmac
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
@@ -55,6 +57,8 @@ class _Given(msgspec.Struct, forbid_unknown_fields=True):
     answer: AnswerWord
     attempt: Annotated[int, msgspec.Meta(ge=1)] | None = None
     alerts: Annotated[list[str], msgspec.Meta(max_length=MAX_ALERTS)] = []
+    by: date | None = None
+    amount: Annotated[int, msgspec.Meta(gt=0)] | None = None
 
 
 _decoder = msgspec.json.Decoder(_Given)
@@ -99,7 +103,15 @@ class Inbound:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise web.HTTPBadRequest(text=f"not an answer: {error}") from error
         contact = request.match_info["contact"]
-        event = Answered(given.answer, who.channel, who.assurance, given.attempt, alerts=tuple(given.alerts))
+        event = Answered(
+            given.answer,
+            who.channel,
+            who.assurance,
+            given.attempt,
+            alerts=tuple(given.alerts),
+            by=None if given.by is None else given.by.isoformat(),
+            amount=given.amount,
+        )
         promised_ms = None
         try:
             outcome = await self._contacts.answered(contact, event)

@@ -81,7 +81,8 @@ for _, n in ipairs(a.notes) do
   if (redis.call('GET', p .. 'note:' .. n[1]) or '') ~= n[2] then return {{'changed'}} end
 end
 for _, n in ipairs(a.notes) do
-  if n[3] == '' then redis.call('DEL', p .. 'note:' .. n[1])
+  if n[3] == n[2] then -- only compared: neither its value nor its time to live changes
+  elseif n[3] == '' then redis.call('DEL', p .. 'note:' .. n[1])
   elseif n[4] == 0 then redis.call('SET', p .. 'note:' .. n[1], n[3])
   else redis.call('SET', p .. 'note:' .. n[1], n[3], 'PX', string.format('%.0f', n[4])) end
 end

@@ -11,7 +11,7 @@ from typing import ParamSpec
 import msgspec
 import structlog
 
-from pipeline.core.conversation import Acknowledged, Answered, Event, contact_of_release
+from pipeline.core.conversation import Acknowledged, Event, contact_of_release, heard_elsewhere
 from pipeline.core.records import Answer, CardCommandResult
 from pipeline.core.topics import ANSWERS, CARD_COMMAND_RESULTS, CUSTOMER_EVENTS, CUSTOMERS, Topic
 from pipeline.ports import Record, StoreDown
@@ -87,9 +87,7 @@ class Feeds:
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 await self._refuse(ANSWERS, record, "not_an_answer", None, str(error))
                 continue
-            shown = tuple(answer.alerts)
-            event = Answered(answer.answer, answer.channel, answer.assurance, answer.attempt, ours=False, alerts=shown)
-            await self._patiently(self._apply, answer.contact, event)
+            await self._patiently(self._apply, answer.contact, heard_elsewhere(answer))
 
     async def results(self, records: Sequence[Record]) -> None:
         """Take what the switch did about our releases. Waits while the store is down."""

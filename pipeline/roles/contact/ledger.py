@@ -11,6 +11,7 @@ import msgspec
 
 from pipeline.core.contact_facts import moment_ms, ways_to
 from pipeline.core.conversation import Alert, Reversed, contact_id, contact_of_release
+from pipeline.core.matters import named_in
 from pipeline.core.rebuild import Told, Transition
 from pipeline.core.rebuild_events import Published
 from pipeline.core.records import (
@@ -221,13 +222,13 @@ class Ledger:
             self.unreadable += 1
             return
         contact = contact_of(request.customer, request.id)
-        if until_ms >= self.since_ms or contact in self.requests:  # withdrawn by one that has expired
+        if until_ms >= self.since_ms or contact in self.requests:  # taken back by one that has expired
             said = Said(request, record.timestamp, record.partition, record.offset)
             self.requests.setdefault(contact, []).append(said)
 
     def _may_wait_long(self, step: ContactStep) -> bool:
         """Whether it is of a request that is worth telling now, however long ago it was planned."""
-        asked = (contact_of(step.customer or "", name) for about, name in step.subject.items() if about == "request")
+        asked = (contact_of(step.customer or "", name) for name in named_in(step))
         return step.contact in self.requests or any(contact in self.requests for contact in asked)
 
     def contact(self, record: Record) -> None:
@@ -238,7 +239,7 @@ class Ledger:
         at_ms = _moment(step.time, record.timestamp)
         if step.step == "answered" and step.customer is not None and step.answer in WISHES:
             self.wishes.append(Wish(step.customer, step.answer, step.channel or "", step.to, step.class_))
-        if waits := "request" in step.subject and self._may_wait_long(step):
+        if waits := "alert" not in step.subject and self._may_wait_long(step):
             self._waits_long.add(step.contact)
         if at_ms < self.since_ms:
             self._older.add(step.contact)

@@ -18,7 +18,8 @@ OUTCOMES = ("accepted", "completed", "escalated", "cancelled", "expired")
 """Shown at zero for every class; the others only for questions about payments."""
 DEFERRALS = (
     "outside_hours", "holiday", "breathing_space", "event_cap", "day_cap", "week_cap", "period_cap", "history_full",
-    "after_conversation", "fraud_first", "another_first", "unknown_customer", "better_hour", "other",
+    "after_conversation", "fraud_first", "another_first", "unknown_customer", "better_hour",
+    "pending", "posting", "accounts_lag", "accounts_unread", "no_account", "other",
 )  # fmt: skip
 REFUSALS = (
     "repeated_alert", "repeated_request", "repeated_answer", "stale_attempt", "unknown_attempt", "unknown_contact", "other",

@@ -20,6 +20,7 @@ from pipeline.core.conversation import (
     Conversation,
     Event,
     encode,
+    heard_elsewhere,
 )
 from pipeline.core.course import advance
 from pipeline.core.ladders import Plans
@@ -230,7 +231,7 @@ def _joined(one: Again, plans: Plans) -> Iterator[Again]:
 def _begun(one: NotBegun, plans: Plans, directory: Directory, now_ms: int) -> Again:
     """A request that nobody took, planned now. What it may have left before is long deleted: its ids are not used."""
     wish, version = one.wish, UNRECORDED + 1
-    contact = contact_of(wish.customer, wish.matter.id, wish.matter.about)
+    contact = contact_of(wish.customer, wish.matter.id)
     begins = begun(contact, wish, directory.prefers(wish.customer), one.at_ms)
     advanced = advance(begins, Requested(wish.matter), now_ms, plans.of(begins))
     outbox = entries(contact, version, advanced.effects)
@@ -287,8 +288,7 @@ def _still_to_take(ledger: Ledger, one: Retold, plans: Plans) -> list[Event]:
             taken[said] -= 1
             continue
         trusted = answer.assurance in PROVEN
-        shown = tuple(answer.alerts)
-        events.append(Answered(answer.answer, answer.channel, answer.assurance, answer.attempt, False, trusted, shown))
+        events.append(heard_elsewhere(answer, trusted))
     if one.conversation.state == "releasing":
         commands = [effect for made in one.remade for effect in made.effects if isinstance(effect, CardCommand)]
         releases = [command.id for command in commands if command.command == "release"][-1:]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pipeline.core.conversation import CHANNELS, OPEN, Channel, Conversation, Event
 from pipeline.core.ladders import Plans
-from pipeline.core.matters import Matter, Requested, Withdrawn, waiting
+from pipeline.core.matters import Matter, Requested, Withdrawn, named_in, waiting
 from pipeline.core.rebuild import Retold, Transition, retold
 from pipeline.core.rebuild_events import LOST, Known
 from pipeline.core.rebuild_telling import WITHDRAWN, later_words
@@ -73,7 +73,7 @@ def request_told(contact: str, ledger: Ledger, transitions: Sequence[Transition]
         return None
     own = wishes_of(ledger.requests.get(contact, ()), plans)
     names = [own[0].matter.id] if own else []
-    names += [name for step in steps for name in (*step.covers, *step.subject.values())]
+    names += [name for step in steps for name in (*step.covers, *named_in(step))]
     matters: Mapping[str, Sequence[Matter]] = {
         name: tuple(wish.matter for wish in wishes_of(ledger.requests.get(contact_of(customer, name), ()), plans))
         for name in dict.fromkeys(names)
@@ -95,6 +95,8 @@ def wishes_of(said: Iterable[Said], plans: Plans) -> list[Wanted]:
     """What was asked for, one after the other; what could not be met is left out."""
     found = []
     for each in said:
+        if each.request.withdrawn:
+            continue
         try:
             found.append(wanted(each.request, each.at_ms, each.at_ms, plans))
         except BadRequest:
@@ -106,19 +108,29 @@ def still_to_hear(ledger: Ledger, one: Retold, plans: Plans) -> Iterator[Event]:
     """What became of the requests after the last thing on record; what was heard before is refused once more."""
     conversation = one.conversation
     for matter in conversation.matters:
-        every = ledger.requests.get(contact_of(conversation.customer or "", matter.id, matter.about), ())
+        if matter.about == "alert":
+            continue
+        every = ledger.requests.get(contact_of(conversation.customer or "", matter.id), ())
         newer = later_words([wish.matter for wish in wishes_of(every, plans)], matter)
         yield from (Requested(words) for words in newer if words.said_ms >= one.at_ms)
-        if any(expired(said.request, said.at_ms) for said in every):
-            yield Withdrawn(WITHDRAWN, matter.id)
+        if (reason := taken_back(every)) is not None:
+            yield Withdrawn(reason, matter.id)
     if conversation.state in OPEN and conversation.state != "escalated":
         yield from (Withdrawn(LOST, matter.id) for matter in waiting(conversation.matters) if not matter.template)
+
+
+def taken_back(said: Iterable[Said]) -> str | None:
+    """Why the request of these records need not be told any more; None while it has to be."""
+    for each in said:
+        if each.request.withdrawn or expired(each.request, each.at_ms):
+            return each.request.withdrawn or WITHDRAWN
+    return None
 
 
 def joined_to(conversation: Conversation) -> Iterator[Conversation]:
     """What remembers where the requests that joined are told."""
     for matter in conversation.matters:
-        contact = contact_of(conversation.customer or "", matter.id, matter.about)
+        contact = contact_of(conversation.customer or "", matter.id)
         if matter.about != "alert" and contact != conversation.id:
             wish = Wanted(conversation.customer or "", conversation.class_, matter, conversation.channels)
             yield replace(begun(contact, wish, "", 0), state="cancelled", into=conversation.id)
@@ -131,14 +143,14 @@ def not_begun(ledger: Ledger, told: Sequence[Retold], plans: Plans, now_ms: int)
     taken = {one.conversation.id for one in told} | ledger.all_contacts()
     for one in told:
         customer = one.conversation.customer or ""
-        taken |= {contact_of(customer, matter.id) for matter in one.conversation.matters if matter.about == "request"}
+        taken |= {contact_of(customer, matter.id) for matter in one.conversation.matters if matter.about != "alert"}
     last: dict[int, int] = {}
     for contact in taken.intersection(ledger.requests):
         for said in ledger.requests[contact]:
             last[said.partition] = max(last.get(said.partition, -1), said.offset)
     sure, doubtful = list[NotBegun](), 0
     for contact, every in ledger.requests.items():
-        if contact in taken or any(expired(said.request, said.at_ms) for said in every):
+        if contact in taken or taken_back(every) is not None:
             continue
         wishes = wishes_of(every, plans)
         if not wishes or (wish := wishes[-1]).matter.until_ms <= now_ms:

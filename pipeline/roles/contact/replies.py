@@ -1,15 +1,17 @@
 """Text messages from customers: which question each one answers, and a STOP that is to all of them, and counts without any."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pipeline.core import wishes
 from pipeline.core.contact_history import KEEP_MS
 from pipeline.core.contact_policy import ContactClass
 from pipeline.core.conversation import CALL_CLASS, OPEN, Answered, Attempt, Event, decode, parse_key
+from pipeline.core.promise_words import Said
 from pipeline.core.questions import Questions, after_message, read_questions
 from pipeline.core.records import AnswerWord
-from pipeline.core.replies import meaning_of
+from pipeline.core.replies import meaning_of, reply_to
 from pipeline.ports_contact import ContactStore, Note
 from pipeline.roles.contact.conversations import Conversations
 from pipeline.roles.contact.digests import Digests, unkeyed
@@ -66,11 +68,25 @@ class Replies:
         stopped = dict(questions.stopped())
         for each in [known for known in stopped if word == "stop" and known != key] + [key]:
             contact, attempt = parse_key(each)  # a STOP is to everything that was asked here
-            outcome = await take(contact, Answered(word, channel, "sms", attempt, trusted=clear))
+            said = await self._said(contact, text, word)
+            by = None if said.by is None else said.by.isoformat()
+            outcome = await take(contact, Answered(said.word, channel, "sms", attempt, trusted=clear, by=by))
         if outcome is None and word == "stop":
             await self._stop(questions.customer, stopped.get(key, CALL_CLASS))
             outcome = "taken"
         return outcome or "unknown_contact"
+
+    async def _said(self, contact: str, text: str, word: AnswerWord) -> Said:
+        """What ``text`` means in answer to this contact; ``word``: to any."""
+        kept = await self._store.conversation(contact) if word == "none" else None
+        if kept is None:
+            return Said(word)
+        now_ms = self._conversations.now_ms()
+        permission = self._conversations.permission
+        customer = None if kept.customer is None else permission.customer(kept.customer, kept.notes)
+        clock = None if customer is None else permission.by_clock_of(customer, now_ms)
+        today = (clock or datetime.fromtimestamp(now_ms / 1000, UTC)).date()
+        return reply_to(text, decode(kept.value).class_, today)
 
     async def _taken(self, note_key: str, message: str, word: AnswerWord) -> tuple[Questions, str, bool] | None:
         """What was asked of a number, the attempt that the message answers, and whether it can be no other. That is noted

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from pipeline.core.records import ContactRequest
-from pipeline.core.requests import BadRequest, expired, read_request, wanted
+from pipeline.core.requests import BadRequest, expired, read_request, taken_back, wanted
 from pipeline.core.topics import CONTACT_REQUESTS, Topic
 from pipeline.ports import Record, StoreDown
-from pipeline.roles.contact.conversations import Conversations
+from pipeline.roles.contact.conversations import Applied, Conversations
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.requests import Requests
 from pipeline.roles.contact.work import Work
@@ -70,7 +70,11 @@ class RequestReader:
 
     async def _take(self, record: Record, request: ContactRequest) -> None:
         now_ms = self._conversations.now_ms()
-        if expired(request, now_ms) and await self._requests.knows(request.customer, request.id):
+        applied: Applied | None = None
+        if request.withdrawn:
+            gone = taken_back(request, record.timestamp, self._conversations.plans)
+            applied = None if gone is None else await self._requests.forestall(gone, request.withdrawn)
+        elif expired(request, now_ms) and await self._requests.knows(request.customer, request.id):
             applied = await self._requests.withdraw(request.customer, request.id, "withdrawn")
         else:
             wish = wanted(request, now_ms, record.timestamp, self._conversations.plans)

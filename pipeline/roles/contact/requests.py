@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pipeline.core import agenda
 from pipeline.core.conversation import Conversation, decode
 from pipeline.core.dossier_entry import Happened, recorded
-from pipeline.core.matters import About, Requested, Withdrawn
+from pipeline.core.matters import Requested, Withdrawn
 from pipeline.core.requests import Wanted, begun, contact_of, may_join
 from pipeline.ports_contact import ContactStore, Kept, Known, OutboxEntry
 from pipeline.roles.contact.conversations import MAX_CONFLICTS, Applied, Conversations
@@ -29,7 +29,7 @@ class Requests:
     async def take(self, wish: Wanted, source_ms: int) -> Applied | None:
         """The conversation that tells it now, with its records to be published; None: nothing changed, it was read
         before. ``source_ms``: log timestamp of the request."""
-        contact = contact_of(wish.customer, wish.matter.id, wish.matter.about)
+        contact = contact_of(wish.customer, wish.matter.id)
         for _ in range(MAX_CONFLICTS):
             teller = await self._teller(contact)
             if teller is not None:
@@ -40,14 +40,27 @@ class Requests:
                 return applied
         raise RuntimeError(f"the agenda of a customer changed {MAX_CONFLICTS} times while {contact} was planned")
 
-    async def knows(self, customer: str, name: str, about: About = "request") -> bool:
+    async def knows(self, customer: str, name: str) -> bool:
         """Whether a conversation was ever begun for it that is still remembered."""
-        return await self._teller(contact_of(customer, name, about)) is not None
+        return await self._teller(contact_of(customer, name)) is not None
 
-    async def withdraw(self, customer: str, name: str, reason: str, about: About = "request") -> Applied | None:
+    async def withdraw(self, customer: str, name: str, reason: str) -> Applied | None:
         """Have the request not told, or no further; None: nobody knows it, or nothing of it is left to tell."""
-        teller = await self._teller(contact_of(customer, name, about))
+        teller = await self._teller(contact_of(customer, name))
         return None if teller is None else await self._changed(teller, Withdrawn(reason, name))
+
+    async def forestall(self, wish: Wanted, reason: str) -> Applied | None:
+        """Have the request not told whether it is known or comes later; None: nothing changed."""
+        name = wish.matter.id
+        contact = contact_of(wish.customer, name)
+        for _ in range(MAX_CONFLICTS):
+            if await self._teller(contact) is not None:
+                return await self.withdraw(wish.customer, name, reason)
+            asked = replace(begun(contact, wish, "", wish.matter.said_ms), matters=(wish.matter,))
+            kept = Kept(contact, 0, b"", None)
+            if (applied := await self._stored(asked, kept, Withdrawn(reason, name))) is not None:
+                return applied
+        raise RuntimeError(f"contact {contact} changed {MAX_CONFLICTS} times while it was withdrawn")
 
     async def _teller(self, contact: str) -> str | None:
         """The conversation that tells what was asked for as ``contact``: that one, or the one it joined."""
@@ -75,10 +88,10 @@ class Requests:
             if kept is None:
                 continue
             before = decode(kept.value)
-            if before.channels != wish.channels:
+            if before.channels != wish.channels or _same_bill(before, wish):
                 continue
             joins = replace(begun(contact, wish, "", 0), state="cancelled", into=other)
-            if (applied := await self._stored(before, kept, wish, now_ms, joins)) is not None:
+            if (applied := await self._stored(before, kept, Requested(wish.matter), joins)) is not None:
                 return applied
         return None
 
@@ -88,13 +101,14 @@ class Requests:
             prefers = self._conversations.permission.customer(known.record, known.notes).preferred_channel or ""
         conversation = begun(contact, wish, prefers, source_ms)
         kept = Kept(contact, 0, b"", known.record, known.notes)
-        return await self._stored(conversation, kept, wish, self._conversations.now_ms())
+        return await self._stored(conversation, kept, Requested(wish.matter))
 
     async def _stored(
-        self, before: Conversation, kept: Kept, wish: Wanted, now_ms: int, joins: Conversation | None = None
+        self, before: Conversation, kept: Kept, event: Requested | Withdrawn, joins: Conversation | None = None
     ) -> Applied | None:
-        """``before`` with the wish, written if nobody was faster. ``joins``: what remembers where the wish is told."""
-        event = Requested(wish.matter)
+        """What ``event`` makes of ``before``, written if nobody was faster. ``joins``: what remembers where the wish is
+        told."""
+        now_ms = self._conversations.now_ms()
         advanced = self._conversations.advance(before, event, now_ms)
         if advanced.refused is not None:
             return None
@@ -110,3 +124,11 @@ class Requests:
             return None
         self._conversations.count(after, advanced.effects, now_ms)
         return Applied(after, advanced.effects, committed.outbox)
+
+
+def _same_bill(conversation: Conversation, wish: Wanted) -> bool:
+    """Whether another stage of the same bill is told there: that is no second payment."""
+    bill = wish.matter.bill
+    return bill is not None and any(
+        matter.bill is not None and matter.bill.statement == bill.statement for matter in conversation.matters
+    )
