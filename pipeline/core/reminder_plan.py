@@ -1,0 +1,254 @@
+"""What is to be done about an account next, by the plan: which stage of which bill, when, and if not, why not.
+
+A pure function of the account's facts, the plan and the moment. Every stage that has come leaves exactly one mark with the
+account (`noted`): it was told, or skipped for a reason. Of several that have come and left no mark, because nobody was
+there to act on them, the latest one still worth telling is told and the others are skipped; so what was missed is caught
+up once. Many accounts are planned at a time, for conditions are worked out in columns; one alone gets the same answer.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from msgspec.structs import replace
+
+from pipeline.core.account import DEFAULT_TERMS, Account, Told
+from pipeline.core.arrears import Standing, standing, start_ms
+from pipeline.core.contact_hours import DAY_MS, Almanac
+from pipeline.core.conversation import Channel
+from pipeline.core.dunning import THANKS, last_payment, owes, thanks_stage, variables_of
+from pipeline.core.moments import rfc3339
+from pipeline.core.records import Bill, ContactRequest
+from pipeline.core.reminder_conditions import Held, held
+from pipeline.core.reminder_moments import Timetable
+from pipeline.core.reminder_policy import ReminderClass, ReminderPolicy
+
+BROKEN: Final = "broken"
+"""Begins the name of the stage that follows a broken promise: ``broken_`` and the day by which it was to be kept, so that
+each promise that is broken is followed once."""
+BROKEN_WORTH_MS: Final = 3 * DAY_MS
+"""What follows a broken promise is worth telling for so long at least."""
+MISSED: Final = "missed"
+"""Skipped: a later stage had come too when somebody looked."""
+TOO_LATE: Final = "too_late"
+"""Skipped: no longer worth telling when somebody looked."""
+PROMISE: Final = "promise"
+"""Skipped: a promise to pay was open when it would have been told."""
+THANKS_WORTH_MS: Final = DAY_MS
+MAX_ID: Final = 64
+"""Characters of a request's id."""
+
+
+class Planned(NamedTuple):
+    """From ``at_ms`` on and before ``until_ms``, ``stage`` of ``bill`` is to be told; ``skipped``: it is not told, and why.
+    One that lies ahead is a plan only: its conditions are looked at when it comes."""
+
+    at_ms: int
+    bill: str
+    stage: str
+    class_: ReminderClass
+    template: str
+    channels: tuple[Channel, ...]
+    until_ms: int
+    skipped: str | None = None
+
+
+class _Come(NamedTuple):
+    """A stage of a bill under its name. ``stage``: the number of the plan's stage that says how it is told."""
+
+    at_ms: int
+    until_ms: int
+    stage: int
+    name: str
+
+
+class Planner:
+    """One plan at work. Remembers the moments of its stages, nothing else."""
+
+    def __init__(self, policy: ReminderPolicy, almanac: Almanac) -> None:
+        """Raises LookupError for a plan whose time zone the almanac does not know."""
+        self.policy = policy
+        self._timetable = Timetable(policy, almanac)
+        self._wanted = frozenset[str]().union(*(rule.columns for rule in policy.conditions))
+
+    def next_steps(
+        self, accounts: Sequence[Account], tags: Sequence[Collection[str]], now_ms: int
+    ) -> list[Planned | None]:
+        """The next thing to do about each account, None where there is nothing. ``tags``: of the customer of each."""
+        found: list[Planned | None] = [None] * len(accounts)
+        standings = [standing(account, now_ms) for account in accounts]
+        rows = [row for row, each in enumerate(standings) if owes(each)]
+        if rows:
+            asked, now = [accounts[row] for row in rows], [standings[row] for row in rows]
+            holds = held(self.policy, self._wanted, asked, now, [tags[row] for row in rows])
+            for number, row in enumerate(rows):
+                if not _silent_ms(now[number], now_ms):
+                    found[row] = self._next(asked[number], now[number], now_ms, number, holds)
+        for row, step in enumerate(found):
+            if step is None and (again_ms := self._changes_ms(accounts[row], standings[row], now_ms)):
+                found[row] = self._from_then(accounts[row], tags[row], again_ms)
+        return found
+
+    def _changes_ms(self, account: Account, now: Standing, now_ms: int) -> int:
+        """When an account about which nothing is to be done becomes another by time alone; 0: it does not."""
+        silent_ms = _silent_ms(now, now_ms)
+        if silent_ms and owes(now):
+            return silent_ms
+        zone = (account.terms or DEFAULT_TERMS).zone
+        ahead = [
+            start for bill in account.bills if bill.stated_on and (start := start_ms(bill.stated_on, zone)) > now_ms
+        ]
+        return min(ahead, default=0)
+
+    def _from_then(self, account: Account, tags: Collection[str], from_ms: int) -> Planned | None:
+        """What will be next at ``from_ms``, if nothing happens until then."""
+        (step,) = self.next_steps([account], [tags], from_ms)
+        return None if step is None else step._replace(at_ms=max(step.at_ms, from_ms), skipped=None)
+
+    def _next(self, account: Account, now: Standing, now_ms: int, row: int, holds: Held) -> Planned | None:
+        bill = now.bill or ""
+        marked = {each.stage for each in account.told if each.bill == bill}
+        left = [each for each in self._stages(account, now, row, holds) if each.name not in marked]
+        if not left:
+            return None
+        first = left[0]
+        if first.at_ms > now_ms:
+            return self._planned(bill, first)
+        worth = [each for each in left if each.at_ms <= now_ms < each.until_ms]
+        if worth and worth[-1] is first:
+            return self._planned(bill, first, self._left_out(first, row, holds))
+        missed = MISSED if first in worth else TOO_LATE
+        return self._planned(bill, first, _quiet_at(account, now, first.at_ms) or missed)
+
+    def _stages(self, account: Account, now: Standing, row: int, holds: Held) -> Sequence[_Come]:
+        """Those the bill has for this account, in time's order, and what follows a broken promise."""
+        stages = self.policy.stages
+        found = [
+            _Come(each.at_ms, each.until_ms, each.stage, stages[each.stage].name)
+            for each in self._timetable.of(account.product, now.due_on)
+            if (mask := holds.stages[each.stage]) is None or mask[row]
+        ]
+        if now.promise == "broken" and self.policy.promises.remind and account.promise is not None:
+            at_ms = now.promise_until_ms
+            before = [each for each in found if each.at_ms <= at_ms]
+            if before:
+                until_ms = max(before[-1].until_ms, at_ms + BROKEN_WORTH_MS)
+                day = date.fromordinal(account.promise.by)
+                found = [
+                    *before,
+                    _Come(at_ms, until_ms, before[-1].stage, f"{BROKEN}_{day:%Y%m%d}"),
+                    *found[len(before) :],
+                ]
+        return found
+
+    def _planned(self, bill: str, come: _Come, skipped: str | None = None) -> Planned:
+        stage = self.policy.stages[come.stage]
+        return Planned(
+            come.at_ms, bill, come.name, stage.class_, stage.template, stage.channels, come.until_ms, skipped
+        )
+
+    def _left_out(self, come: _Come, row: int, holds: Held) -> str | None:
+        """The reason of the first of the plan's skips that holds."""
+        stage = self.policy.stages[come.stage].name
+        for skip, mask in zip(self.policy.skips, holds.skips, strict=True):
+            if mask[row] and (not skip.stages or stage in skip.stages):
+                return skip.reason
+        return None
+
+
+def _silent_ms(now: Standing, now_ms: int) -> int:
+    """Until when nothing is told because of what the customer said; 0: it may be."""
+    until_ms = max(now.promise_until_ms if now.promise == "open" else 0, now.paused_until_ms)
+    return until_ms if until_ms > now_ms else 0
+
+
+def _quiet_at(account: Account, now: Standing, at_ms: int) -> str | None:
+    """Why nothing was told then, if the customer had said something; None: nobody was there to tell it."""
+    if now.promise == "broken" and account.promise and account.promise.made_ms <= at_ms < now.promise_until_ms:
+        return PROMISE
+    return account.paused if account.paused and at_ms < account.paused_ms else None
+
+
+def next_step(
+    account: Account, policy: ReminderPolicy, tags: Collection[str], now_ms: int, almanac: Almanac
+) -> Planned | None:
+    """The next thing to do about this account; None: nothing, as it stands. Who plans many keeps a `Planner`."""
+    return Planner(policy, almanac).next_steps([account], [tags], now_ms)[0]
+
+
+def next_steps(
+    accounts: Sequence[Account],
+    policy: ReminderPolicy,
+    tags: Sequence[Collection[str]],
+    now_ms: int,
+    almanac: Almanac,
+) -> list[Planned | None]:
+    """`next_step` of each; ``tags``: of the customer of each."""
+    return Planner(policy, almanac).next_steps(accounts, tags, now_ms)
+
+
+def changed_steps(before: Sequence[Planned | None], after: Sequence[Planned | None]) -> int:
+    """Of how many accounts the next step is another: what a changed plan is told to have done. Both in the same order."""
+    return sum(one != other for one, other in zip(before, after, strict=True))
+
+
+def noted(account: Account, planned: Planned, now_ms: int) -> Account:
+    """The account once ``planned`` was requested or skipped: it is not asked for again."""
+    if any((each.bill, each.stage) == (planned.bill, planned.stage) for each in account.told):
+        return account
+    return replace(account, told=(*account.told, Told(planned.bill, planned.stage, now_ms)))
+
+
+def request_of(account: Account, planned: Planned, now_ms: int) -> ContactRequest:
+    """What the contact role is asked to tell, with what is owed now; it tells what is owed when it does."""
+    now = standing(account, now_ms)
+    facts = variables_of(account, now, planned.template, now_ms)
+    return ContactRequest(
+        id=request_id(planned.bill, planned.stage),
+        customer=account.customer,
+        class_=planned.class_,
+        template=planned.template,
+        variables={**facts, "card": account.card} if account.card else facts,
+        not_before=rfc3339(planned.at_ms / 1000),
+        expires_at=rfc3339(planned.until_ms / 1000),
+        channels=list(planned.channels),
+        bill=Bill(account.id, planned.bill, planned.stage),
+    )
+
+
+def withdrawal_of(account: Account, bill: str, stage: str, reason: str) -> ContactRequest:
+    """That the request of this stage need not be told any more. Its class and template are of no account."""
+    return ContactRequest(
+        id=request_id(bill, stage),
+        customer=account.customer,
+        class_="reminder",
+        template=THANKS if stage.startswith(THANKS) else "due",
+        bill=Bill(account.id, bill, stage),
+        withdrawn=reason,
+    )
+
+
+def thanks_of(
+    account: Account, bill: str, now_ms: int, channels: Sequence[Channel] = (), worth_ms: int = THANKS_WORTH_MS
+) -> ContactRequest:
+    """Thanks for the payment that came last, which a customer had been told to make: once for each payment."""
+    payment = last_payment(account)
+    stage = thanks_stage("" if payment is None else payment.id)
+    facts: dict[str, Any] = {} if payment is None else {"amount": payment.amount, "currency": account.currency}
+    return ContactRequest(
+        id=request_id(bill, stage),
+        customer=account.customer,
+        class_="reminder",
+        template=THANKS,
+        variables={**facts, "card": account.card} if account.card else facts,
+        expires_at=rfc3339((now_ms + worth_ms) / 1000),
+        channels=list(channels),
+        bill=Bill(account.id, bill, stage),
+    )
+
+
+def request_id(bill: str, stage: str) -> str:
+    """The same however often it is asked for; a bill with a long name goes by a digest of it."""
+    plain = f"{bill}/{stage}"
+    return plain if len(plain) <= MAX_ID else f"{blake2b(bill.encode(), digest_size=16).hexdigest()}/{stage}"
