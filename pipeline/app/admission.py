@@ -21,7 +21,7 @@ async def admitted(settings: Settings, role: str | None = None) -> None:
     if role not in RIGHTS:
         return
     variable, url = "REDIS_URL", settings.redis_url
-    if role == "contact" and settings.redis_contact_url:
+    if role in ("contact", "reminder") and settings.redis_contact_url:
         variable, url = "REDIS_CONTACT_URL", settings.redis_contact_url
     if (why := await redis.refusal(url, RIGHTS[role], settings.topic_prefix)) is not None:
         raise NotAdmitted(f"the Redis server of CARDWATCH_{variable} {why}")

@@ -73,7 +73,8 @@ async def refusal(url: str, rights: Rights, prefix: str) -> str | None:
         return _about_tls(error)
     finally:
         await client.aclose()
-    return f"does not allow this user {', '.join(lacking)} on {prefix}{rights.keys}" if lacking else None
+    patterns = " ".join(f"{prefix}{pattern}" for pattern in rights.keys)
+    return f"does not allow this user {', '.join(lacking)} on {patterns}" if lacking else None
 
 
 def _about_tls(error: BaseException | None) -> str | None:

@@ -20,40 +20,50 @@ return lacking
 
 
 class Rights(NamedTuple):
-    """Commands on keys that match a pattern below the installation's prefix. Those in `SCRIPTS` come to all."""
+    """Commands on keys that match one of these patterns below the installation's prefix. Those in `SCRIPTS` come to all."""
 
-    keys: str
+    keys: tuple[str, ...]
     commands: tuple[str, ...]
 
 
 SCRIPTS = ("evalsha", "script|load")
 RIGHTS = {
     "scorer": Rights(
-        "profiles:*",
+        ("profiles:*",),
         (
             "append", "getrange", "hdel", "hget", "hmget", "hscan", "hset", "hsetnx", "lindex", "llen", "lpop", "rpush",
             "unlink",
         ),
     ),
     "contact": Rights(
-        "contact:*",
+        ("contact:*",),
         (
             "del", "exists", "get", "hdel", "hget", "hlen", "hmget", "hscan", "hset", "lrange", "pexpire", "rpush", "scan", "set",
             "zadd", "zcard", "zrangebyscore", "zrem", "zscore",
         ),
     ),
-    "learner": Rights("lease:*", ("del", "exists", "get", "incr", "pexpire", "set")),
+    "reminder": Rights(
+        ("contact:reminder:*", "contact:note:a:*", "contact:note:f:*"),
+        (
+            "get", "hdel", "hget", "hset", "mget", "set", "zadd", "zcount", "zrange", "zrangebyscore", "zrank", "zrem",
+            "zscore",
+        ),
+    ),
+    "learner": Rights(("lease:*",), ("del", "exists", "get", "incr", "pexpire", "set")),
 }  # fmt: skip
 
 
 def rule(role: str, prefix: str = "") -> str:
     """The words of ``ACL SETUSER`` that give the role's user its rights and no others."""
     keys, commands = RIGHTS[role]
-    return " ".join(["resetchannels", "-@all", f"~{prefix}{keys}", *(f"+{name}" for name in (*SCRIPTS, *commands))])
+    patterns = [f"~{prefix}{each}" for each in keys]
+    return " ".join(["resetchannels", "-@all", *patterns, *(f"+{name}" for name in (*SCRIPTS, *commands))])
 
 
 async def missing(client: Redis, rights: Rights, prefix: str) -> list[str]:
     """Commands that the connected user lacks. Raises NoPermissionError when it may not even ask."""
-    key = prefix + rights.keys.replace("*", "rights")
-    answer = await client.register_script(_MISSING)(keys=[key], args=rights.commands)
-    return [name.decode() for name in answer]
+    script, lacking = client.register_script(_MISSING), dict[str, None]()
+    for pattern in rights.keys:
+        answer = await script(keys=[prefix + pattern.replace("*", "rights")], args=rights.commands)
+        lacking |= dict.fromkeys(name.decode() for name in answer)
+    return list(lacking)
