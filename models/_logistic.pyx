@@ -26,6 +26,10 @@ cdef class _Reading:
     cdef const int32_t[::1] crossed  # the encodings that are crossed; the pairs are theirs, in the order of combinations
     cdef const uint8_t[::1] silent
     cdef double[::1] w, squares
+    cdef const float[::1] average
+    cdef bint averaged
+    cdef int32_t[::1] at  # the terms of the row that is learned: weight and value of each
+    cdef double[::1] x
     cdef Py_ssize_t main_count, pair_count, crossed_count
 
     def __init__(self, model):
@@ -39,7 +43,12 @@ cdef class _Reading:
         self.left, self.right, self.cross_at, self.stride = terms.left, terms.right, terms.cross_at, terms.stride
         self.silent = terms.silent
         self.w, self.squares = model.weights, model.squares
+        self.averaged = model.average is not None
+        if self.averaged:
+            self.average = model.average
         self.main_count, self.pair_count = len(terms.mains), len(terms.left)
+        most = 1 + 2 * self.main_count + 4 * self.pair_count
+        self.at, self.x = np.zeros(most, dtype=np.int32), np.zeros(most)
 
     cdef inline Py_ssize_t present(self, const uint8_t* slot, int32_t* found) noexcept nogil:
         """Which of the crossed encodings a row has a value of: most have none of what labels say."""
@@ -124,25 +133,25 @@ cdef class _Reading:
                     out[left] += value
                     out[right] += value
 
-    cdef inline void step(self, Py_ssize_t weight, double x, double slope) noexcept nogil:
-        cdef double gradient = x * slope
-        self.squares[weight] += gradient * gradient
-        self.w[weight] -= RATE / sqrt(self.squares[weight] + EPSILON) * gradient
+    cdef inline Py_ssize_t note(self, Py_ssize_t count, Py_ssize_t weight, double x) noexcept nogil:
+        self.at[count] = <int32_t>weight
+        self.x[count] = x
+        return count + 1
 
-    cdef void learn_one(self, const uint8_t* slot, const double* share, double slope) noexcept nogil:
+    cdef Py_ssize_t take(self, const uint8_t* slot, const double* share) noexcept nogil:
+        """Note the terms of a row, in the order in which `dot` adds them. Returns how many."""
         cdef double u, v
-        cdef Py_ssize_t term, here
+        cdef Py_ssize_t term, here, count = self.note(0, 0, 1.0)
         cdef int32_t left, right, stride
-        self.step(0, 1.0, slope)
         for term in range(self.main_count):
             left = self.mains[term]
             if self.silent[term] and not slot[left]:
                 continue
             here = self.main_at[term] + slot[left]
             u = share[left]
-            self.step(here, 1.0 - u, slope)
+            count = self.note(count, here, 1.0 - u)
             if u > 0.0:
-                self.step(here + 1, u, slope)
+                count = self.note(count, here + 1, u)
         cdef int32_t here_is[MOST_CROSSED]
         cdef Py_ssize_t known = self.present(slot, here_is), one, other, first
         for one in range(known):
@@ -153,13 +162,41 @@ cdef class _Reading:
                 term, right = first + here_is[other], self.crossed[here_is[other]]
                 stride, v = self.stride[term], share[right]
                 here = self.cross_at[term] + (slot[left] - 1) * stride + slot[right] - 1
-                self.step(here, (1.0 - u) * (1.0 - v) * CROSS_SCALE, slope)
+                count = self.note(count, here, (1.0 - u) * (1.0 - v) * CROSS_SCALE)
                 if v > 0.0:
-                    self.step(here + 1, (1.0 - u) * v * CROSS_SCALE, slope)
+                    count = self.note(count, here + 1, (1.0 - u) * v * CROSS_SCALE)
                 if u > 0.0:
-                    self.step(here + stride, u * (1.0 - v) * CROSS_SCALE, slope)
+                    count = self.note(count, here + stride, u * (1.0 - v) * CROSS_SCALE)
                     if v > 0.0:
-                        self.step(here + stride + 1, u * v * CROSS_SCALE, slope)
+                        count = self.note(count, here + stride + 1, u * v * CROSS_SCALE)
+        return count
+
+    cdef double say(self, Py_ssize_t count, double* said) noexcept nogil:
+        """Log-odds of the row taken by the weights; ``said``: by the mean of them and their average, if there is one."""
+        cdef double z = INTERCEPT, mean = INTERCEPT
+        cdef Py_ssize_t term
+        cdef double w
+        if not self.averaged:
+            for term in range(count):
+                z += self.w[self.at[term]] * self.x[term]
+            said[0] = z
+            return z
+        for term in range(count):
+            w = self.w[self.at[term]]
+            z += w * self.x[term]
+            mean += (w + <double>self.average[self.at[term]]) * 0.5 * self.x[term]
+        said[0] = mean
+        return z
+
+    cdef void learn_one(self, Py_ssize_t count, double slope) noexcept nogil:
+        """A step on each weight of the row taken."""
+        cdef double gradient
+        cdef Py_ssize_t term, weight
+        for term in range(count):
+            weight = self.at[term]
+            gradient = self.x[term] * slope
+            self.squares[weight] += gradient * gradient
+            self.w[weight] -= RATE / sqrt(self.squares[weight] + EPSILON) * gradient
 
 
 cdef _Reading reading_of(model):
@@ -193,22 +230,23 @@ def shares_of_log_odds(model, const uint8_t[:, ::1] slots, const double[:, ::1] 
 
 def learn(model, const uint8_t[:, ::1] slots, const double[:, ::1] shares, const double[::1] labels, const double[::1] weights, double until=INFINITY):
     cdef _Reading reading = reading_of(model)
-    cdef Py_ssize_t row, n = slots.shape[0]
-    cdef double side, margin, slope
+    cdef Py_ssize_t row, count, n = slots.shape[0]
+    cdef double side, margin, slope, z
     out = np.empty(n)
     cdef double[::1] before = out
     with nogil:
         for row in range(n):
-            before[row] = reading.dot(&slots[row, 0], &shares[row, 0])
+            count = reading.take(&slots[row, 0], &shares[row, 0])
+            z = reading.say(count, &before[row])
             side = 1.0 if labels[row] != 0.0 else -1.0
-            margin = before[row] * side
+            margin = z * side
             if margin > 18.0:
                 slope = exp(-margin) * -side
             elif margin < -18.0:
                 slope = -side
             else:
                 slope = -side / (exp(margin) + 1.0)
-            reading.learn_one(&slots[row, 0], &shares[row, 0], slope * weights[row])
+            reading.learn_one(count, slope * weights[row])
             if before[row] > until:
                 n = row + 1
                 break

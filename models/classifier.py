@@ -4,7 +4,7 @@ Rows are told twice: when they are scored (`Classifier.observe`, for the bins, l
 features of that moment when a label becomes known (`learn`). The bins settle at the first label; from then on the model
 is two arrays of numbers that learning moves.
 
-Rows that looked like fraud are learned more than once (`models.replay`).
+Rows that looked like fraud are learned again (`models.replay`); what is said is said by a mean of weights (`models.average`).
 
 Beside the whole model stands a small one that sees only what the card did, none of what labels say of others
 (`explained`): how far a fraud gives itself away.
@@ -16,12 +16,13 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.average import Average
 from models.before import Before
 from models.binning import MAX_KNOTS, Bins, Column, Sample, usual_of
 from models.calibration_online import Calibration, probability
 from models.logistic import Logistic, Slots, Terms, learn, log_odds_of, shares_of_log_odds
 from models.logistic_constants import INTERCEPT
-from models.replay import SUSPICIOUS, Replay
+from models.replay import STATE_BYTES, SUSPICIOUS, Replay
 
 Floats = NDArray[np.float64]
 State = dict[str, NDArray[np.generic]]
@@ -51,6 +52,7 @@ class Classifier:
         same, it would only be the bias once more, and each of these moves it faster.)"""
         self._bins: Bins | None = None
         self._whole: Logistic
+        self._average: Average
         self._habits: Logistic
         self._replay: Replay
 
@@ -73,7 +75,7 @@ class Classifier:
         matrix = self._checked(matrix)
         if self._bins is None:
             return np.full(len(matrix), INTERCEPT)
-        return log_odds_of(self._whole, *self._bins.arrays, matrix)
+        return log_odds_of(self._average.saying, *self._bins.arrays, matrix)
 
     def explained(self, matrix: Floats) -> Floats:
         """Probability of fraud by the columns that are not label-derived alone, float64[n], uncalibrated."""
@@ -117,11 +119,12 @@ class Classifier:
         at = 0
         for end in ends:
             while at < end:
-                part = slice(at, at + 1 if weights[at] < 0.0 else end)
+                part = slice(at, at + 1 if weights[at] < 0.0 else min(at + self._average.due, end))
                 z = learn(self._whole, slots[part], shares[part], labels[part], weights[part], SUSPICIOUS)
                 before[at : at + len(z)] = z
                 at += len(z)
                 self._after(matrix[at - 1], float(z[-1]), float(labels[at - 1]), float(weights[at - 1]))
+                self._average.after(len(z))
         return before
 
     def _after(self, row: Floats, z: float, label: float, weight: float) -> None:
@@ -155,7 +158,7 @@ class Classifier:
         width = len(self.columns)
         if self._bins is None:
             return np.zeros((len(matrix), width))
-        shares = shares_of_log_odds(self._whole, *self._bins.encode(matrix))
+        shares = shares_of_log_odds(self._average.saying, *self._bins.encode(matrix))
         told: Floats = shares[:, :width].copy()
         told[:, self._bins.source[width:]] += shares[:, width:]
         return told
@@ -163,7 +166,7 @@ class Classifier:
     @property
     def base(self) -> float:
         """Log-odds of a row of which nothing is known."""
-        return INTERCEPT + (float(self._whole.weights[0]) if self._bins is not None else 0.0)
+        return INTERCEPT + (float(self._average.saying.weights[0]) if self._bins is not None else 0.0)
 
     def dump(self) -> State:
         """All of it as plain arrays, below 1 MB: `load` scores and learns as this would. Texts are left out: of the names
@@ -186,6 +189,7 @@ class Classifier:
             "squares": self._whole.squares.copy(),
             "habit_weights": self._habits.weights.copy(),
             "habit_squares": self._habits.squares.copy(),
+            **self._average.dump(),
             **self._replay.dump(),
         }
 
@@ -227,15 +231,10 @@ class Classifier:
         self.usual = np.asarray(state["usual"], dtype=np.float64)
         if self.usual.shape != (len(self.columns),):
             raise ValueError("what is usual is not told of every column")
-        for model, prefix in ((self._whole, ""), (self._habits, "habit_")):
-            for array, name in ((model.weights, f"{prefix}weights"), (model.squares, f"{prefix}squares")):
-                found = np.asarray(state[name], dtype=np.float64)
-                if found.shape != array.shape or not np.isfinite(found).all():
-                    raise ValueError(f"{name}: {found.shape} numbers, not {array.shape}, or one that is none")
-                array[:] = found
-            if (model.squares < 0.0).any():
-                raise ValueError("a sum of squares below 0")
-        self._replay = Replay.load(len(self.columns), self._weights, state)
+        self._whole.take(state, "")
+        self._habits.take(state, "habit_")
+        self._average.take(state)
+        self._replay = Replay.load(len(self.columns), self._taken, state)
 
     def _settle(self) -> bool:
         if self.sample.seen < ROWS_TO_SETTLE:
@@ -251,14 +250,17 @@ class Classifier:
         width, sizes = len(self.columns), bins.sizes
         habits = [number for number, column in enumerate(self.columns) if not column.label_derived]
         silent = np.flatnonzero(self._silent).tolist()
-        self._whole = Logistic.new(Terms.of(sizes, range(width), range(width, len(sizes)), silent))
+        terms = Terms.of(sizes, range(width), range(width, len(sizes)), silent)
         self._habits = Logistic.new(Terms.of(sizes, habits, (), silent))
-        self._replay = Replay(width, self._weights)
+        self._average = Average(terms, STATE_BYTES - 16 * (terms.count + self._habits.terms.count))
+        self._whole = self._average.model
+        self._replay = Replay(width, self._taken)
         self._bins = bins
 
     @property
-    def _weights(self) -> int:
-        return self._whole.terms.count + self._habits.terms.count
+    def _taken(self) -> int:
+        """Bytes of all weights with their sums of squares, and of the average."""
+        return 16 * (self._whole.terms.count + self._habits.terms.count) + self._average.values.nbytes
 
     def _checked(self, matrix: Floats) -> Floats:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.columns):

@@ -10,7 +10,7 @@ Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and s
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Protocol
@@ -108,16 +108,28 @@ def _ints(values: Sequence[int]) -> Ints:
 @dataclass(slots=True, eq=False)
 class Logistic:
     """``weights`` and ``squares`` (sums of squared gradients) float64[count], both changed by learning, never replaced:
-    ``reading`` is how the compiled form reads them."""
+    ``reading`` is how the compiled form reads them. ``average`` float32[count]: with what learning says of a row is by
+    the mean of it and the weights (`models.average`)."""
 
     terms: Terms
     weights: Floats
     squares: Floats
+    average: NDArray[np.float32] | None = None
     reading: object = None
 
     @classmethod
-    def new(cls, terms: Terms) -> "Logistic":
-        return cls(terms, np.zeros(terms.count), np.zeros(terms.count))
+    def new(cls, terms: Terms, average: NDArray[np.float32] | None = None) -> "Logistic":
+        return cls(terms, np.zeros(terms.count), np.zeros(terms.count), average)
+
+    def take(self, state: Mapping[str, NDArray[np.generic]], prefix: str) -> None:
+        """Weights and squares from ``state``, called so behind ``prefix``. Raises ValueError, KeyError."""
+        for array, name in ((self.weights, f"{prefix}weights"), (self.squares, f"{prefix}squares")):
+            found = np.asarray(state[name], dtype=np.float64)
+            if found.shape != array.shape or not np.isfinite(found).all():
+                raise ValueError(f"{name}: {found.shape} numbers, not {array.shape}, or one that is none")
+            array[:] = found
+        if (self.squares < 0.0).any():
+            raise ValueError("a sum of squares below 0")
 
 
 def log_odds_in_python(model: Logistic, slots: Slots, shares: Floats) -> Floats:
@@ -170,21 +182,23 @@ def learn_in_python(
 ) -> Floats:
     """Learn row after row: ``labels`` float64[n] 0 or 1, ``weights`` float64[n], negative to take a label back. The first
     row of log-odds above ``until`` is the last that is learned. Returns the log-odds of each row learned, float64[k ≤ n],
-    as they were just before."""
-    w, squares = model.weights, model.squares
+    as they were just before: with an average, by the mean of it and the weights."""
+    w, squares, average = model.weights, model.squares, model.average
     before = np.empty(len(slots))
     for row in range(len(slots)):
         values = model.terms.as_dict(slots[row], shares[row])
-        z = INTERCEPT
+        z = said = INTERCEPT
         for weight, x in values.items():
             z += float(w[weight]) * x
-        before[row] = z
+            if average is not None:
+                said += (float(w[weight]) + float(average[weight])) * 0.5 * x
+        before[row] = z if average is None else said
         slope = _slope(z, float(labels[row])) * float(weights[row])
         for weight, x in values.items():
             gradient = x * slope
             squares[weight] += gradient * gradient
             w[weight] -= RATE / math.sqrt(squares[weight] + EPSILON) * gradient
-        if z > until:
+        if before[row] > until:
             return before[: row + 1]
     return before
 

@@ -23,16 +23,16 @@ SUSPICIOUS: Final = -4.0
 """Log-odds from which on a row is kept: one fraud in 55."""
 TIMES: Final = 3
 STATE_BYTES: Final = 600_000
-"""Of weights and kept rows together, for they travel in one record: what the weights leave is the rows'."""
+"""Of weights, their average and kept rows together, for they travel in one record: what the others leave is the rows'."""
 MOST_ROWS: Final = 2_048
 
 
 class Replay:
-    """A ring of rows of ``width`` columns beside ``weights`` weights: float32, half as large, and missing (NaN) where they
-    were. It may have no room for any."""
+    """A ring of rows of ``width`` columns beside ``taken`` bytes of weights: float32, half as large, and missing (NaN) where
+    they were. It may have no room for any."""
 
-    def __init__(self, width: int, weights: int) -> None:
-        size = min(MOST_ROWS, max(STATE_BYTES - 16 * weights, 0) // (4 * width + 16))
+    def __init__(self, width: int, taken: int) -> None:
+        size = min(MOST_ROWS, max(STATE_BYTES - taken, 0) // (4 * width + 16))
         self.rows: Rows = np.zeros((size, width), dtype=np.float32)
         self.told: Floats = np.zeros((size, 2))
         """Label and weight of each, float64[size, 2]; weight 0: taken back, or no row yet."""
@@ -68,9 +68,9 @@ class Replay:
         }
 
     @classmethod
-    def load(cls, width: int, weights: int, state: Mapping[str, NDArray[np.generic]]) -> Self:
+    def load(cls, width: int, taken: int, state: Mapping[str, NDArray[np.generic]]) -> Self:
         """Raises ValueError, KeyError."""
-        self = cls(width, weights)
+        self = cls(width, taken)
         self.kept = int(np.asarray(state["kept"], dtype=np.float64)[0])
         rows, told = np.asarray(state["kept_rows"], dtype=np.float32), np.asarray(state["kept_told"], dtype=np.float64)
         filled = min(max(self.kept, 0), len(self.rows))

@@ -12,7 +12,7 @@ from models.binning import Column
 from models.classifier import Classifier
 from models.logistic import Terms
 from models.logistic_constants import EPSILON, INTERCEPT, RATE
-from models.replay import MOST_ROWS, SUSPICIOUS, TIMES, Replay
+from models.replay import MOST_ROWS, STATE_BYTES, SUSPICIOUS, TIMES, Replay
 from models.snapshot import MAX_CLASSIFIER_BYTES
 from pipeline.roles.learner.columns import COLUMNS as PRODUCT_COLUMNS
 
@@ -47,9 +47,11 @@ def test_it_is_river_told_the_suspicious_rows_again(monkeypatch: pytest.MonkeyPa
     )
     slots, shares = bins.encode(x)
     newest: deque[int] = deque(maxlen=64)
+    average: dict[int, float] = {}
     for row in range(len(x)):
         features = terms.as_dict(slots[row], shares[row])
-        suspicious = river._raw_dot_one(features) > SUSPICIOUS
+        slow = INTERCEPT + sum(average.get(place, 0.0) * value for place, value in features.items())
+        suspicious = (river._raw_dot_one(features) + slow) / 2 > SUSPICIOUS
         river.learn_one(features, bool(y[row]))
         if suspicious:
             for age in (64, 43, 22):  # three times, the last as it leaves
@@ -57,9 +59,15 @@ def test_it_is_river_told_the_suspicious_rows_again(monkeypatch: pytest.MonkeyPa
                     again = newest[-age]
                     river.learn_one(terms.as_dict(slots[again], shares[again]), bool(y[again]))
             newest.append(row)
+        if (rows := row + 1) in {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}:
+            share = 1.0 if rows == 1 else 0.5
+            for place, weight in river.weights.items():
+                slow_weight = average.get(place, 0.0)
+                average[place] = float(np.float32(slow_weight + share * (weight - slow_weight)))
     assert classifier._replay.kept > 200  # the ring went round more than once
     for place, weight in enumerate(classifier._whole.weights):
         assert river.weights.get(place, 0.0) == pytest.approx(weight, abs=1e-9)
+        assert average.get(place, 0.0) == pytest.approx(classifier._average.values[place], abs=1e-6)
 
 
 def test_rows_and_labels_taken_back_make_no_difference_to_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +78,7 @@ def test_rows_and_labels_taken_back_make_no_difference_to_parts(monkeypatch: pyt
     assert np.isfinite(before).all()
     for row in range(len(x)):
         parts.learn(x[row : row + 1], y[row : row + 1], weights[row : row + 1])
-    for name in ("weights", "squares", "kept", "kept_rows", "kept_told"):
+    for name in ("weights", "squares", "average", "kept", "kept_rows", "kept_told"):
         assert parts.dump()[name].tobytes() == whole.dump()[name].tobytes(), name
 
 
@@ -107,11 +115,11 @@ def test_a_full_classifier_of_the_catalogue_fits_into_a_snapshot() -> None:
 
 
 def test_where_there_is_no_room_nothing_is_kept() -> None:
-    replay = Replay(2, 1_000_000)
+    replay = Replay(2, STATE_BYTES)
     replay.keep(np.zeros(2), 1.0, 1.0)
     replay.drop(np.zeros(2), 1.0)
     assert len(replay.due()[0]) == 0
-    assert Replay.load(2, 1_000_000, replay.dump()).kept == 0
+    assert Replay.load(2, STATE_BYTES, replay.dump()).kept == 0
 
 
 def test_kept_rows_that_cannot_be_are_refused() -> None:
