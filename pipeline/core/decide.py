@@ -53,12 +53,14 @@ def _widest(one: Scope | UnsetType, other: Scope | UnsetType) -> Scope | UnsetTy
 
 class _Finding(NamedTuple):
     """What one combination of a threshold and rules amounts to; ``told``: reason codes and their figures, strongest
-    first; ``hard``: a hard rule is among them; ``withheld``: the outcome that the control group took away."""
+    first; ``hard``: a hard rule is among them; ``by_rule``: the score alone comes to less; ``withheld``: the outcome that
+    the control group took away."""
 
     actions: Actions
     outcome: Outcome
     told: tuple[tuple[str, tuple[str, ...]], ...]
     hard: bool
+    by_rule: bool
     withheld: Outcome | None = None
 
 
@@ -99,6 +101,11 @@ class Verdicts:
         """Whether a hard rule spoke about the transaction at ``index``."""
         finding = self._findings.get(index)
         return finding is not None and finding.hard
+
+    def by_rule(self, index: int) -> bool:
+        """Whether rules brought the outcome of the transaction at ``index``: its score alone comes to less."""
+        finding = self._findings.get(index)
+        return finding is not None and finding.by_rule
 
     def withheld(self, index: int) -> Outcome | None:
         """What the transaction at ``index`` would have got, were it not in the control group."""
@@ -259,7 +266,9 @@ def _finding(policy: Policy, level: int, *numbers: int) -> _Finding:
         every.append(policy.thresholds[level].actions)
         told.append((policy.thresholds[level].reason, ()))
     actions = reduce(merge, every, APPROVE)
-    return _Finding(actions, summarise(actions), tuple(told), any(rule.hard for rule in rules))
+    outcome = summarise(actions)
+    by_score = policy.thresholds[level].outcome if level >= 0 else Outcome.approve
+    return _Finding(actions, outcome, tuple(told), any(rule.hard for rule in rules), by_score < outcome)
 
 
 class Judgement(NamedTuple):

@@ -71,7 +71,8 @@ class Decision(msgspec.Struct, omit_defaults=True, kw_only=True):
     in minor units of ``currency``; ``hard``: a rule spoke that no earlier YES of the cardholder sets aside. The fields
     from ``amount`` on are present from outcome ``notify`` up; ``reverses``, with amount and currency, in a reversal: the
     transaction that it takes back. ``withheld``: the transaction is in the control group, and this is the outcome that
-    it would have had.
+    it would have had. ``by_rule``: rules brought the outcome; by its score alone it would have been milder, so the score
+    does not tell why.
     """
 
     id: str
@@ -99,6 +100,7 @@ class Decision(msgspec.Struct, omit_defaults=True, kw_only=True):
     features: dict[str, float] | None = None
     reverses: str | None = None
     withheld: str | None = None
+    by_rule: bool = False
 
 
 HEADER_SOURCE_OFFSET = "source_offset"

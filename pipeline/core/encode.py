@@ -245,6 +245,7 @@ def _tell_more(
     decision.merchant = transaction.merchant
     decision.mcc = transaction.mcc
     decision.hard = verdicts.hard(index)
+    decision.by_rule = verdicts.by_rule(index)
     withheld = verdicts.withheld(index)
     decision.withheld = None if withheld is None else withheld.name
     decision.features = {name: value for name, value in features if value == value}

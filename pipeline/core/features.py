@@ -155,6 +155,7 @@ MODEL_FEATURES: Final = tuple(feature.name for feature in FEATURES if feature.mo
 SURPRISE_FEATURES: Final = (
     "amount", "amount_ratio", "amount_z", "mean_24h_ratio", "mean_7d_ratio", "max_14d_ratio",
     "count_1h", "count_24h", "count_24h_ratio", "hour_rarity", "entry_mode_rare", "speed_kmh",
+    "declines_1h", "declines_24h", "card_checks_1h",
 )  # fmt: skip
 """What the surprise looks at: large values of these are what fraud has in common, wherever it is (docs/adr/0019)."""
 

@@ -46,7 +46,7 @@ class CommandModel(BaseModel):
 
 class AlertModel(BaseModel):
     """``card`` is the token; ``amount`` in minor units of ``currency``; ``score`` a probability, 0–1; ``percentile``
-    0–100; ``cursor`` is what ``before`` takes."""
+    0–100; ``by_rule``: rules brought the outcome, the score alone comes to less; ``cursor`` is what ``before`` takes."""
 
     id: str
     cursor: str
@@ -57,6 +57,7 @@ class AlertModel(BaseModel):
     outcome: OutcomeName
     score: float
     percentile: float
+    by_rule: bool
     reasons: list[ReasonModel]
     warming_up: bool
     degraded: bool

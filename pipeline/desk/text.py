@@ -83,6 +83,8 @@ _TABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "country": ("Country", "国家/地区"),
         "fraud_chance": ("{percent} risk of fraud", "欺诈概率 {percent}"),
         "one_in": ("1 in {n}", "约 {n} 笔中有 1 笔"),
+        "by_rule": ("By a rule", "规则判定"),
+        "score_alone": ("the score alone says {percent}", "仅看评分为 {percent}"),
         "likely": ("more likely than not", "很可能是欺诈"),
         "more_reasons": ("{n} more", "另有 {n} 条"),
         "percentile_short": ("more unusual than {percent}", "比 {percent} 的更异常"),

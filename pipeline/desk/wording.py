@@ -110,6 +110,7 @@ class Wording:
         decision, text = alert.decision, self.text
         timestamp_ms = alert.key[0]
         left = len(decision.reasons) - REASONS_SHOWN
+        score, one_in = self._risk(decision)
         marks = [text[mark] for mark in ("warming_up", "degraded") if getattr(decision, mark)]
         return AlertView(
             id=decision.id,
@@ -123,8 +124,8 @@ class Wording:
             merchant=mask(decision.merchant_name or "")[:MERCHANT_SHOWN],
             country=decision.country or "",
             card=masked_card(decision.card),
-            score=text["fraud_chance"].format(percent=percent(decision.score)),
-            one_in=self._one_in(decision.score),
+            score=score,
+            one_in=one_in,
             percentile=text["percentile"].format(percent=cut_percentile(decision.percentile)),
             percentile_short=text["percentile_short"].format(percent=cut_percentile(decision.percentile)),
             reasons=[mask(self._say(reason)) for reason in decision.reasons],
@@ -159,6 +160,14 @@ class Wording:
             unit = meaning.unit if meaning is not None else "count"
             rows.append(FeatureRow(name, feature(values[name], unit, self._billing_currency, self.text), words))
         return rows
+
+    def _risk(self, decision: Decision) -> tuple[str, str]:
+        """What stands first under "why", and what beside it. Where rules brought the outcome, a small probability would
+        read as if there were nothing to it: then the rule comes first, and the probability as what it is without it."""
+        share = percent(decision.score)
+        if decision.by_rule:
+            return self.text["by_rule"], self.text["score_alone"].format(percent=share)
+        return self.text["fraud_chance"].format(percent=share), self._one_in(decision.score)
 
     def _one_in(self, score: float) -> str:
         """The score as a frequency, which people judge better than a percentage (Gigerenzer); from a half up "1 in 1"

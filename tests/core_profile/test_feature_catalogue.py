@@ -7,7 +7,8 @@ from card_events import NOON, purchase, seen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.features import FEATURES, LAYOUT, MODEL_FEATURES, UNIT
+from models.surprise import SurprisePlan
+from pipeline.core.features import CATALOGUE, FEATURES, LAYOUT, MODEL_FEATURES, NUMBER_OF, SURPRISE_FEATURES, UNIT
 from pipeline.core.profile import EMPTY_ROW
 
 AGREED = (
@@ -57,3 +58,22 @@ def test_scaling_rises_and_what_is_missing_lies_where_documented(feature: object
     assert unit[:3] == pytest.approx([0, 1 / 3, 1 / 2] if scale.saturating else [0, 1 / 2, 1])
     assert unit[3] == pytest.approx(50 / 51 if scale.saturating else 1)
     assert unit[4] == scale.missing
+
+
+@pytest.mark.parametrize("trouble", [{"declines_1h": 3.9, "declines_24h": 4.0}, {"card_checks_1h": 3.8}])
+def test_attempts_refused_and_cards_checked_are_unusual_by_themselves(trouble: dict[str, float]) -> None:
+    """Card testing: small amounts in the middle of everything else, and all of them refused or for nothing."""
+    rng = np.random.default_rng(5)
+    ordinary = rng.gamma(2.0, 1.0, (4_000, len(CATALOGUE)))
+    refused = rng.random(4_000) < 0.03
+    for name in ("declines_1h", "declines_24h", "card_checks_1h"):
+        ordinary[:, NUMBER_OF[name]] = refused
+    plan = SurprisePlan(SURPRISE_FEATURES, tuple(NUMBER_OF[name] for name in SURPRISE_FEATURES), window=2_000)
+    learning = plan.begin()
+    learning.learn(plan.see(ordinary[:2_000]), np.arange(2_000.0))
+    detector = learning.detector()
+    tried = np.median(ordinary, axis=0)[None, :]
+    calm = detector.score(detector.see(tried))[0]
+    for name, value in trouble.items():
+        tried[:, NUMBER_OF[name]] = value
+    assert detector.score(detector.see(tried))[0] >= calm + 5.0

@@ -43,6 +43,13 @@ def test_the_highest_threshold_reached_counts():
     assert found.alerted.dtype == np.int64
 
 
+def test_it_is_told_whether_rules_brought_the_outcome_or_the_score_alone_would_have():
+    found = verdicts(
+        {}, {"score": 0.5}, {"country": "XX", "score": 0.01}, {"country": "XX", "score": 0.2}, {"country": "XX", "score": 0.5}
+    )  # fmt: skip
+    assert [found.by_rule(index) for index in range(5)] == [False, False, True, True, False]
+
+
 def test_findings_are_merged_part_by_part():
     found = verdicts({"is_cash": 1, "count_1h": 4, "recurring": 1, "amount": 101, "country": "XX", "score": 0.2})
     assert found.actions(0) == Actions("step_up", "hold", "verify", "review", "all")

@@ -170,6 +170,16 @@ def test_a_score_from_a_half_up_is_not_one_in_one() -> None:
     assert ENGLISH.alert(alert, projection.story("t0-0")).one_in == "more likely than not"
 
 
+def test_where_a_rule_acted_a_small_probability_does_not_stand_first() -> None:
+    projection = Projection()
+    projection.apply_decision(decision(0, score=0.0005, by_rule=True))
+    alert = projection.alert("t0-0")
+    assert alert is not None
+    english, chinese = (wording.alert(alert, projection.story("t0-0")) for wording in (ENGLISH, CHINESE))
+    assert (english.score, english.one_in) == ("By a rule", "the score alone says 0.05%")
+    assert (chinese.score, chinese.one_in) == ("规则判定", "仅看评分为 0.05%")
+
+
 def test_a_story_reads_step_by_step() -> None:
     projection = Projection()
     projection.apply_decision(decision(0))
