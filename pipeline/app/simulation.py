@@ -10,6 +10,7 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.kafka.log import KafkaLog
 from pipeline.adapters.kafka.readers import KafkaReader
 from pipeline.core.topics import (
+    ACCOUNTS,
     CARD_COMMAND_RESULTS,
     CARD_COMMANDS,
     CUSTOMER_EVENTS,
@@ -66,7 +67,15 @@ async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
         poll = await commands.poll(POLL_S)
         return [record.value for records in poll.values() for record in records if record.value]
 
-    sinks = Sinks(to(TRANSACTIONS), to(CUSTOMERS), to(LABELS), to(CARD_COMMAND_RESULTS), to(CUSTOMER_EVENTS), truth)
+    sinks = Sinks(
+        to(TRANSACTIONS),
+        to(CUSTOMERS),
+        to(LABELS),
+        to(CARD_COMMAND_RESULTS),
+        to(CUSTOMER_EVENTS),
+        to(ACCOUNTS),
+        truth,
+    )
     try:
         sent = await simulate(world, preset, sinks, clock, stop, commands=obey, count=plan.limit)
         await kafka.flush()

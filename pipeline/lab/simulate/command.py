@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
@@ -42,13 +42,15 @@ async def _nothing(key: bytes, value: bytes) -> None:
 
 @dataclass
 class Sinks:
-    """Where records go: ``transaction``, ``label`` and ``result`` by card, ``customer`` and ``event`` by customer."""
+    """Where records go: ``transaction``, ``label`` and ``result`` by card, ``customer`` and ``event`` by customer, ``account``
+    by account."""
 
     transaction: Send
     customer: Send = _nothing
     label: Send = _nothing
     result: Send = _nothing
     event: Send = _nothing
+    account: Send = _nothing
     truth: Callable[[Truth], None] | None = None
 
 
@@ -61,6 +63,7 @@ class Sent:
     fraud: int = 0
     labels: int = 0
     events: int = 0
+    booked: int = 0
     commands: int = 0
     stale_commands: int = 0
     unreadable_commands: int = 0
@@ -124,8 +127,8 @@ async def simulate(
     count: int | None = None,
     sent: Sent | None = None,
 ) -> Sent:
-    """Send the directory, then traffic until ``count`` transactions went out or ``stop`` is set. An error of a sink
-    or of ``commands`` ends the run and is raised."""
+    """Send the directory, then traffic (live also what is booked on accounts) until ``count`` transactions went out or
+    ``stop`` is set. An error of a sink or of ``commands`` ends the run and is raised."""
     sent = sent or Sent()
     switch = Switch()
     for customer in customers(world):
@@ -135,6 +138,8 @@ async def simulate(
     traffic = stream.history(preset.days) if preset.live is None else stream.live(clock.now(), preset.live)
     sending = asyncio.create_task(_send(islice(traffic, count), stream, world.seed, preset, sinks, clock, stop, sent))
     tasks: set[asyncio.Task[None]] = {sending}
+    if preset.live is not None:
+        tasks.add(asyncio.create_task(_book(world, sinks, clock, stop, sent)))
     if commands is not None:
         tasks.add(asyncio.create_task(_obey(switch, commands, sinks, clock, sent)))
     try:
@@ -180,6 +185,21 @@ async def _send(
         for label in chargebacks.due(attempt.time):
             await sinks.label(label.card.encode(), msgspec.json.encode(label))
             sent.labels += 1
+
+
+async def _book(world: World, sinks: Sinks, clock: Clock, stop: asyncio.Event, sent: Sent) -> None:
+    """Open the books, then send what is booked when its time comes."""
+    opened, coming = world.billing.books(clock.now(), world.cards)
+    for booked in chain(opened, coming):
+        ahead_s = booked.time - clock.now()
+        if ahead_s > 0:
+            await _pause(stop, ahead_s)
+        elif sent.booked % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        if stop.is_set():
+            return
+        await sinks.account(booked.key(), booked.value())
+        sent.booked += 1
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

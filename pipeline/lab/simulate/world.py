@@ -5,6 +5,7 @@ from typing import Protocol
 
 from pipeline.lab.simulate.account_takeover import AccountTakeover, AccountTakeoverParameters
 from pipeline.lab.simulate.attempt import Attempt
+from pipeline.lab.simulate.billing import Billing, BillingParameters
 from pipeline.lab.simulate.calendar import Calendar
 from pipeline.lab.simulate.card_testing import CardTesting, CardTestingParameters
 from pipeline.lab.simulate.cardholders import Cardholder, CardholderParameters, Cardholders
@@ -40,6 +41,7 @@ class WorldParameters:
     account_takeover: AccountTakeoverParameters = field(default_factory=AccountTakeoverParameters)
     compromised_merchant: CompromisedMerchantParameters = field(default_factory=CompromisedMerchantParameters)
     customer_events: CustomerEventParameters = field(default_factory=CustomerEventParameters)
+    billing: BillingParameters = field(default_factory=BillingParameters)
 
 
 class World:
@@ -71,6 +73,7 @@ class World:
         self.life = DailyLife(seed, self.merchants, self.calendar, p.life)
         self.compromised = CompromisedMerchants(seed, self.merchants, self.calendar, p.compromised_merchant)
         self.customers_days = CustomersDays(seed, self.cardholders, self.calendar, p.customer_events)
+        self.billing = Billing(seed, self.cardholders, self.calendar, p.billing)
         self.fraud: list[FraudPopulation] = [
             StolenCard(self.merchants, p.stolen_card),
             CardTesting(self.merchants, p.card_testing),
