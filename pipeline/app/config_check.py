@@ -19,6 +19,7 @@ from pipeline.app.configuration import (
     LANGUAGES,
     LISTS,
     MODELS,
+    REMINDERS,
     TAGS,
     ListFolder,
     WrongInstallation,
@@ -35,6 +36,7 @@ from pipeline.core.customer_tags import parse_tags
 from pipeline.core.entity_counters import explain_entity_counters
 from pipeline.core.lists import parse_list
 from pipeline.core.messages import TemplateError
+from pipeline.core.reminder_policy import ReminderPolicy, read_reminders
 from pipeline.core.toml_text import FileError
 from pipeline.core.words import Words, check_ground_words, check_words, parse_words
 from pipeline.desk.settings import DeskSettings
@@ -138,7 +140,9 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"{LISTS}/{path.name}", partial(_list, path)
     yield "all lists together", lambda: ListFolder(settings).read()
     for path in sorted(root.glob("policies/*.toml")):
-        yield f"policies/{path.name}", partial(_policy, settings, path)
+        if path != root / REMINDERS:
+            yield f"policies/{path.name}", partial(_policy, settings, path)
+    yield REMINDERS, partial(_reminders, settings, almanac)
     yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
     yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
     yield MODELS, lambda: read_models(settings)
@@ -148,6 +152,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     for path in sorted(root.glob("contact/*.toml")):
         yield f"contact/{path.name}", partial(read_profile, root, path.stem, almanac)
     yield "contact profile in use", lambda: _contact_profile(root, almanac)
+    yield "reminders by the contact profile in use", partial(_reminded, settings, almanac)
 
 
 def _words(settings: Settings, language: str) -> Words:
@@ -162,6 +167,17 @@ def _contact_profile(root: Path, almanac: Almanac) -> None:
     """Raises ProfileError where the ladder wants a channel that no setting provides."""
     profile = read_profile(root, ContactSettings().contact_profile, almanac)
     check_channels(profile.plans, ChannelSettings().carried())
+
+
+def _reminders(settings: Settings, almanac: Almanac) -> ReminderPolicy:
+    """Raises ReminderError."""
+    return read_reminders(*read(settings, REMINDERS), almanac, parse_tags(*read(settings, TAGS)).names)
+
+
+def _reminded(settings: Settings, almanac: Almanac) -> list[str]:
+    """Which stages nobody would be told by the ladders of the contact profile in use."""
+    plans = read_profile(settings.config_dir, ContactSettings().contact_profile, almanac).plans
+    return [f"{REMINDERS}: {each}" for each in _reminders(settings, almanac).uncarried(plans)]
 
 
 def _report_words(settings: Settings, language: str) -> Words:

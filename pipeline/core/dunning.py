@@ -102,20 +102,35 @@ def _over(account: Account, now: Standing, bill: str, stage: str, now_ms: int) -
     """Why nothing of that bill need be told any more; None: it still has to be."""
     if now.closed:
         return "closed"
-    own = next((due for due in unpaid(account, now_ms) if due.bill.id == bill), None)
+    mates = same_bill(account, bill)
+    own = next((due for due in unpaid(account, now_ms) if due.bill.id in mates), None)
     if own is None:
         return "superseded" if owes(now) else "paid"
     if not own.unpaid:
         return "disputed" if own.disputed else "paid"
-    if now.bill != bill or _later_spoke(account, bill, stage):
+    if now.bill not in mates or _later_spoke(account, bill, stage):
         return "superseded"
     return "autopay" if now.autopay and now.days_past_due <= 0 else None
 
 
 def _later_spoke(account: Account, bill: str, stage: str) -> bool:
     """Whether a stage that came after this one has been asked for already."""
-    order = [each.stage for each in account.told if each.bill == bill]
+    order = marked_stages(account, bill)
     return stage in order and order[-1] != stage
+
+
+def marked_stages(account: Account, bill: str) -> list[str]:
+    """The stages of a bill that were requested or skipped, the first of them first; under whatever name it was issued."""
+    if not account.told:
+        return []
+    mates = same_bill(account, bill)
+    return [each.stage for each in account.told if each.bill in mates]
+
+
+def same_bill(account: Account, bill: str) -> frozenset[str]:
+    """The names under which a bill was issued: those of the same statement and due date are one bill (`in_force`)."""
+    slots = {(each.stated_on, each.due_on) for each in account.bills if each.id == bill}
+    return frozenset({bill}.union(each.id for each in account.bills if (each.stated_on, each.due_on) in slots))
 
 
 def _fits(now: Standing, template: str, class_: str | None) -> bool:

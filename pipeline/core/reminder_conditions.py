@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.account import Account, Bill
 from pipeline.core.arrears import Standing
-from pipeline.core.reminder_policy import ACCOUNT_SCHEMA, TAG_COLUMN, ReminderPolicy
+from pipeline.core.reminder_stages import ACCOUNT_SCHEMA, TAG_COLUMN, ReminderPolicy
 
 _VALUES: Final[Mapping[str, Callable[[Account, Standing], Any]]] = {
     "product": lambda account, now: account.product,

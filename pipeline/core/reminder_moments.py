@@ -4,7 +4,7 @@ from datetime import date, datetime, time, tzinfo
 from typing import Final, NamedTuple
 
 from pipeline.core.contact_hours import Almanac
-from pipeline.core.reminder_policy import OnHoliday, ReminderPolicy, Stage
+from pipeline.core.reminder_stages import OnHoliday, ReminderPolicy, Stage
 
 MAX_HOLIDAYS: Final = 30
 """Days in a row that a stage is moved over at most: no calendar has more."""

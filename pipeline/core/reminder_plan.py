@@ -17,12 +17,12 @@ from pipeline.core.account import DEFAULT_TERMS, Account, Told
 from pipeline.core.arrears import Standing, standing, start_ms
 from pipeline.core.contact_hours import DAY_MS, Almanac
 from pipeline.core.conversation import Channel
-from pipeline.core.dunning import THANKS, last_payment, owes, thanks_stage, variables_of
+from pipeline.core.dunning import THANKS, last_payment, marked_stages, owes, thanks_stage, variables_of
 from pipeline.core.moments import rfc3339
 from pipeline.core.records import Bill, ContactRequest
 from pipeline.core.reminder_conditions import Held, held
 from pipeline.core.reminder_moments import Timetable
-from pipeline.core.reminder_policy import ReminderClass, ReminderPolicy
+from pipeline.core.reminder_stages import ReminderClass, ReminderPolicy
 
 BROKEN: Final = "broken"
 """Begins the name of the stage that follows a broken promise: ``broken_`` and the day by which it was to be kept, so that
@@ -35,6 +35,8 @@ TOO_LATE: Final = "too_late"
 """Skipped: no longer worth telling when somebody looked."""
 PROMISE: Final = "promise"
 """Skipped: a promise to pay was open when it would have been told."""
+BY_TIME: Final = frozenset({"stage", "days_past_due", "promise"})
+"""Columns of conditions that change without anything happening to the account."""
 THANKS_WORTH_MS: Final = DAY_MS
 MAX_ID: Final = 64
 """Characters of a request's id."""
@@ -71,6 +73,9 @@ class Planner:
         self.policy = policy
         self._timetable = Timetable(policy, almanac)
         self._wanted = frozenset[str]().union(*(rule.columns for rule in policy.conditions))
+        self._by_time = frozenset(
+            number for number, each in enumerate(policy.stages) if each.when is not None and each.when.columns & BY_TIME
+        )
 
     def next_steps(
         self, accounts: Sequence[Account], tags: Sequence[Collection[str]], now_ms: int
@@ -108,8 +113,8 @@ class Planner:
 
     def _next(self, account: Account, now: Standing, now_ms: int, row: int, holds: Held) -> Planned | None:
         bill = now.bill or ""
-        marked = {each.stage for each in account.told if each.bill == bill}
-        left = [each for each in self._stages(account, now, row, holds) if each.name not in marked]
+        marked = marked_stages(account, bill)
+        left = [each for each in self._stages(account, now, now_ms, row, holds) if each.name not in marked]
         if not left:
             return None
         first = left[0]
@@ -121,26 +126,26 @@ class Planner:
         missed = MISSED if first in worth else TOO_LATE
         return self._planned(bill, first, _quiet_at(account, now, first.at_ms) or missed)
 
-    def _stages(self, account: Account, now: Standing, row: int, holds: Held) -> Sequence[_Come]:
-        """Those the bill has for this account, in time's order, and what follows a broken promise."""
+    def _stages(self, account: Account, now: Standing, now_ms: int, row: int, holds: Held) -> Sequence[_Come]:
+        """Those the bill has for this account, in time's order, and what follows a broken promise. One that lies ahead is
+        among them if time alone may make its condition true."""
         stages = self.policy.stages
         found = [
             _Come(each.at_ms, each.until_ms, each.stage, stages[each.stage].name)
             for each in self._timetable.of(account.product, now.due_on)
-            if (mask := holds.stages[each.stage]) is None or mask[row]
+            if (mask := holds.stages[each.stage]) is None
+            or mask[row]
+            or (each.at_ms > now_ms and each.stage in self._by_time)
         ]
-        if now.promise == "broken" and self.policy.promises.remind and account.promise is not None:
-            at_ms = now.promise_until_ms
-            before = [each for each in found if each.at_ms <= at_ms]
-            if before:
-                until_ms = max(before[-1].until_ms, at_ms + BROKEN_WORTH_MS)
-                day = date.fromordinal(account.promise.by)
-                found = [
-                    *before,
-                    _Come(at_ms, until_ms, before[-1].stage, f"{BROKEN}_{day:%Y%m%d}"),
-                    *found[len(before) :],
-                ]
-        return found
+        if now.promise != "broken" or not self.policy.promises.remind or account.promise is None:
+            return found
+        at_ms = now.promise_until_ms
+        before = [each for each in found if each.at_ms <= at_ms]
+        if not before:
+            return found
+        until_ms = max(before[-1].until_ms, at_ms + BROKEN_WORTH_MS)
+        name = f"{BROKEN}_{date.fromordinal(account.promise.by):%Y%m%d}"
+        return [*before, _Come(at_ms, until_ms, before[-1].stage, name), *found[len(before) :]]
 
     def _planned(self, bill: str, come: _Come, skipped: str | None = None) -> Planned:
         stage = self.policy.stages[come.stage]

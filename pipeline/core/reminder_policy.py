@@ -9,19 +9,35 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
 from pipeline.core.account import DEFAULT_TERMS, Terms
+from pipeline.core.account_event import Product
 from pipeline.core.contact_hours import Almanac, clock_minutes
 from pipeline.core.contact_policy import CHANNELS
 from pipeline.core.conversation import Channel
 from pipeline.core.expressions import Kind
+from pipeline.core.reminder_stages import (
+    ACCOUNT_SCHEMA,
+    PRODUCTS,
+    TAG_COLUMN,
+    OnHoliday,
+    Promises,
+    ReminderClass,
+    ReminderPolicy,
+    Skip,
+    SpreadPlan,
+    Stage,
+    Thanks,
+)
 from pipeline.core.requests import TEMPLATES
 from pipeline.core.rules import Rule, RuleError, compile_rule
 from pipeline.core.texts_rules import RULES
 from pipeline.core.toml_text import FileError, TomlText
+
+__all__ = ["ReminderError", "ReminderPolicy", "Skip", "SpreadPlan", "Stage", "read_reminders"]
 
 MAX_FILE_CHARACTERS: Final = 200_000
 MAX_STAGES: Final = 50
@@ -34,110 +50,10 @@ MAX_PER_HOUR: Final = 100_000_000
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,15}")
 REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 HAS_TAG: Final = re.compile(r"\bhas_tag\s*\(\s*'([a-z][a-z0-9_]{0,63})'\s*\)", re.IGNORECASE)
-TAG_COLUMN: Final = "tag_"
-"""Begins the name of the column that ``has_tag('…')`` looks at."""
-
-Product = Literal["card", "loan"]
-PRODUCTS: Final[tuple[Product, ...]] = get_args(Product)
-ReminderClass = Literal["reminder", "collection"]
-OnHoliday = Literal["keep", "before", "after"]
-ACCOUNT_SCHEMA: Final[Mapping[str, Kind]] = MappingProxyType({
-    "product": "text", "currency": "text", "stage": "text", "promise": "text",
-    "days_past_due": "number", "owed": "number", "minimum": "number", "balance": "number", "pending": "number",
-    "autopay": "boolean", "autopay_failed": "boolean", "disputed": "boolean",
-})  # fmt: skip
-"""What conditions may speak of: an account as it stands at that moment. Amounts in minor units."""
 
 
 class ReminderError(FileError):
     """Why a plan of reminders is refused: ``file:line: what is wrong, what to do``."""
-
-
-class Stage(NamedTuple):
-    """One thing to tell of a bill. ``day``: days from the bill's due date, by the bank's clock, ``at_minutes`` after
-    midnight; worth telling until the end of ``until_day``. ``channels``: of the class's ladder only these, all if empty.
-    ``when``: of which accounts; None: of all."""
-
-    name: str
-    products: tuple[Product, ...]
-    day: int
-    until_day: int
-    at_minutes: int
-    class_: ReminderClass
-    template: str
-    channels: tuple[Channel, ...]
-    on_holiday: OnHoliday
-    when: Rule | None
-
-
-class Skip(NamedTuple):
-    """Where ``when`` holds at a stage's moment, the stage is left out, for this ``reason``. ``stages``: only these, all
-    if empty."""
-
-    reason: str
-    when: Rule
-    stages: frozenset[str]
-
-
-class Thanks(NamedTuple):
-    """Whether a payment is thanked for that followed something told, and on which channels (all if empty)."""
-
-    send: bool = True
-    channels: tuple[Channel, ...] = ()
-
-
-class Promises(NamedTuple):
-    """A promise without a day is for ``days`` from now, none for more than ``max_days``; ``remind``: a broken one is
-    followed by what the bill's present stage tells."""
-
-    days: int = 3
-    max_days: int = 14
-    remind: bool = True
-
-
-class SpreadPlan(NamedTuple):
-    """A day's load: between ``start`` and ``end`` (minutes after midnight, the clock of `ReminderPolicy.zone`),
-    ``per_hour`` contacts that begin on each channel; one that is not named here carries any number."""
-
-    start: int = 9 * 60
-    end: int = 20 * 60
-    per_hour: Mapping[Channel, int] = MappingProxyType({})
-
-
-class ReminderPolicy(NamedTuple):
-    """``version``: name and beginning of the file's SHA-256. ``zone``, ``calendar``: the bank's own clock and holidays.
-    ``stages``: in the order of their days; ``notices``: the table of that name as it stands."""
-
-    name: str
-    version: str
-    zone: str
-    calendar: str | None
-    products: Mapping[str, Terms]
-    stages: tuple[Stage, ...]
-    skips: tuple[Skip, ...]
-    thanks: Thanks
-    promises: Promises
-    spread: SpreadPlan
-    notices: Mapping[str, Any]
-
-    def terms(self, product: str) -> Terms:
-        """Raises KeyError for a product the plan has no terms of."""
-        return self.products[product]
-
-    def of_product(self, product: str) -> tuple[Stage, ...]:
-        """Its stages, in the order of their days."""
-        return tuple(stage for stage in self.stages if product in stage.products)
-
-    @property
-    def conditions(self) -> tuple[Rule, ...]:
-        """Every condition of the plan."""
-        return (*(each.when for each in self.stages if each.when is not None), *(each.when for each in self.skips))
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """The tags that conditions ask for."""
-        asked = frozenset[str]().union(*(rule.columns for rule in self.conditions))
-        return frozenset(name.removeprefix(TAG_COLUMN) for name in asked if name.startswith(TAG_COLUMN))
 
 
 class _ProductTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -223,12 +139,12 @@ class _Reader:
         if self._almanac is not None and calendar is not None and not self._almanac.calendar(calendar):
             self._file.fail(f"there is no holiday calendar {calendar[:80]!r}: write a country as CN, or leave it out",
                             self._file.key("calendar"))  # fmt: skip
-        products = self._products(zone)
-        stages = self._stages(products)
+        products, spread = self._products(zone), self._spread()
+        stages = self._stages(products, spread)
         digest = hashlib.sha256(self._file.text.encode()).hexdigest()
         return ReminderPolicy(
             name, f"{name}@{digest[:12]}", zone, calendar, products, stages, self._skips({each.name for each in stages}),
-            self._thanks(), self._promises(), self._spread(), self._single_table("notices"),
+            self._thanks(), self._promises(), spread, self._single_table("notices"),
         )  # fmt: skip
 
     def _line(self, key: str) -> int:
@@ -307,10 +223,12 @@ class _Reader:
             self._file.fail("the plan has no [[product]]: say by which terms days past due are counted")
         return MappingProxyType(made)
 
-    def _stages(self, products: Collection[str]) -> tuple[Stage, ...]:
+    def _stages(self, products: Collection[str], spread: SpreadPlan) -> tuple[Stage, ...]:
         made: dict[str, Stage] = {}
         for line, table in self._tables("stage", _StageTable):
             stage = self._stage(line, table, products)
+            if not spread.start <= stage.at_minutes < spread.end:
+                self._file.fail(f"at = {table.at}: outside the hours of [spread]", self._file.key("at", line))
             if stage.name in made:
                 self._file.fail(f"a second stage named {stage.name}: stages are told once, by name; give it its own",
                                 self._file.key("name", line))  # fmt: skip
