@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from pipeline.core import agenda
 from pipeline.core.contact_history import KEEP_MS
 from pipeline.core.contacting import Call, Effect
-from pipeline.core.conversation import OPEN, Absent, Answered, Conversation, Event, Refused, decode, encode
+from pipeline.core.conversation import OPEN, Absent, Answered, Claimed, Conversation, Event, Refused, decode, encode
 from pipeline.core.course import advance
 from pipeline.core.dossier_entry import Grounds, Happened, recorded
 from pipeline.core.exemption import Exemption, with_exemptions
@@ -17,6 +19,7 @@ from pipeline.core.verification import Advanced
 from pipeline.ports import Clock
 from pipeline.ports_contact import Change, ContactStore, Kept, Note, Notes, OutboxEntry, card_note
 from pipeline.roles.contact.directory import agenda_note, renewal
+from pipeline.roles.contact.dunning import Dunning, Verified
 from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.contact.outbox import OUTBOX_LEASE_MS, entries
 from pipeline.roles.contact.permission import Permission
@@ -56,6 +59,7 @@ class Conversations:
         writing: Writing,
         metrics: ContactMetrics,
     ) -> None:
+        self._dunning = Dunning(store)
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -97,6 +101,8 @@ class Conversations:
                 continue
             now_ms = self.now_ms()
             happens, notes, grounds = self._happens(event, before, kept, now_ms)
+            if _goes_out(happens, before) and (verified := await self._dunning.verified(before, now_ms)):
+                before, happens, notes = _as_owed(before, happens, notes, verified)
             advanced = self.advance(before, happens, now_ms)
             if advanced.refused is not None:
                 self._metrics.refusal(advanced.refused)
@@ -226,6 +232,27 @@ class Conversations:
                     metrics.hold.observe((now_ms - after.held_ms) / 1000)
         for result in results.values():
             metrics.result(result, channel, after.class_)
+
+
+def _goes_out(event: Event, conversation: Conversation) -> bool:
+    """Whether something is said because of ``event``: an attempt, or one that its provider never had once more."""
+    lost = isinstance(event, Absent) and conversation.state in ("sending", "unknown")
+    return lost or isinstance(event, Claimed)
+
+
+def _as_owed(
+    conversation: Conversation, event: Event, notes: Sequence[Note], verified: Verified
+) -> tuple[Conversation, Event, Sequence[Note]]:
+    """The conversation in the words of now, and what happens to it if that is not an attempt. An attempt that its
+    provider never had is sent again only in its own words."""
+    instead, matters = verified.checked
+    if isinstance(event, Absent):
+        if instead is None and matters == conversation.matters:
+            return conversation, event, [*notes, *verified.compared]
+        return conversation, Refused(event.attempt, permanent=False, reason="lost"), verified.compared
+    if instead is not None:
+        return conversation, instead, verified.compared
+    return replace(conversation, matters=matters), event, [*notes, *verified.compared]
 
 
 def _forbids(effect: Effect) -> bool:
