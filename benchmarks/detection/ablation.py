@@ -80,6 +80,11 @@ def _learned_once(stream: Stream, label_delay_s: float) -> NDArray[np.float64]:
         return classifier_scores(stream, label_delay_s)
 
 
+def _by_the_weights_alone(stream: Stream, label_delay_s: float) -> NDArray[np.float64]:
+    with patch("models.classifier.STATE_BYTES", 0):  # no room for an average
+        return classifier_scores(stream, label_delay_s)
+
+
 def _without(group: str, stream: Stream, label_delay_s: float) -> NDArray[np.float64]:
     return classifier_scores(stream, label_delay_s, [column for column in COLUMNS if not GROUPS[group](column)])
 
@@ -92,6 +97,7 @@ MODELS: Mapping[str, Callable[[Stream, float], NDArray[np.float64]]] = {
     ALL: classifier_scores,
     "without crosses": _without_crosses,
     "without learning suspicious rows again": _learned_once,
+    "without the average of weights": _by_the_weights_alone,
     "without calibration": partial(classifier_scores, calibrated=False),
     **{
         f"without {group}": partial(_without, group)

@@ -9,7 +9,7 @@ import numpy as np
 from detection import ablation, online, weekly
 from detection.kept import Kept, file_of, keep, read
 from detection.seen_matrix import Stream, kept_stream, through_cardwatch
-from pipeline.lab.evaluate.measures import measure
+from pipeline.lab.evaluate.measures import measure, measure_together
 from pipeline.lab.evaluate.results import Spread, spread
 from pipeline.lab.evaluate.run import Options
 
@@ -23,6 +23,9 @@ FIGURES = {
     "accounts_10": "10:1",
     "accounts_20": "20:1",
     "ece_above": "ECE ≥ 0.05",
+    "ece_above_floor": "of true scores",
+    "ece_above_pooled": "folds together",
+    "ece_above_pooled_floor": "of true scores",
     "brier_skill": "Brier skill",
     "log_odds_slope": "log-odds slope",
 }
@@ -54,7 +57,7 @@ def _measured(folder: Path, name: str, options: Options, seconds: float) -> Kept
     seconds += time.monotonic() - began
     transactions = stream.transactions._replace(score=scores, raw=scores)
     values = [measure(transactions, fold, options.cards, delay_s).values for fold in stream.folds]
-    kept = Kept(name, folder.name, round(seconds, 1), values)
+    kept = Kept(name, folder.name, round(seconds, 1), values, measure_together(transactions, stream.folds))
     keep(folder, kept)
     return kept
 
@@ -87,8 +90,8 @@ def over_streams(streams: Streams, name: str) -> dict[str, Spread]:
 
 
 def mean_of(kept: Kept, figure: str) -> float | None:
-    """Of the folds where it can be said."""
-    over = spread(values.get(figure) for values in kept.values)
+    """Of the folds where it can be said, or of all of them together."""
+    over = spread([kept.together.get(figure), *(values.get(figure) for values in kept.values)])
     return None if over is None else over.mean
 
 

@@ -16,12 +16,13 @@ Values = Mapping[str, float | None]
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """``values`` name → figure, for each fold; ``seconds`` that it took."""
+    """``values`` name → figure, for each fold; ``together`` for all folds at once; ``seconds`` that it took."""
 
     model: str
     stream: str
     seconds: float
     values: Sequence[Values]
+    together: Values = {}
 
 
 def setting(label_delay_days: float, calls_per_day: int, days: int | None) -> str:

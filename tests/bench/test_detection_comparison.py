@@ -60,8 +60,9 @@ def test_what_is_worked_out_is_kept_and_not_worked_out_again(
     assert told[comparison.BEST_BATCH]["average_precision"]["mean"] == 1.0
     assert 0.0 < told["Cardwatch"]["ratio"]["mean"] <= 1.0
     assert "| Cardwatch |" in (tmp_path / "figures.md").read_text()
-    assert Rate.made == FOLDS
     folder = tmp_path / "labels-1d" / "small_0"
+    assert "ece_above_pooled_floor" in kept.read(folder)["Cardwatch"].together
+    assert Rate.made == FOLDS
     times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert detection_quality.main(asked) == 0
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == times
@@ -87,7 +88,7 @@ def test_a_part_left_out_is_left_out(stream: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("models.classifier.ROWS_TO_SETTLE", 6)
     everything = ablation.MODELS[ablation.ALL](found, DAY_S)
     assert len(np.unique(everything)) > 10
-    for name in ("without counts and sums", "without calibration"):
+    for name in ("without counts and sums", "without calibration", "without the average of weights"):
         assert not np.array_equal(ablation.MODELS[name](found, DAY_S), everything), name
 
 
@@ -105,6 +106,7 @@ def test_means_and_ratios_are_of_streams() -> None:
         "a_0": {"Cardwatch": of(0.6, 0.8), comparison.BEST_BATCH: of(0.5, 0.5)},
         "a_1": {"Cardwatch": of(0.9), comparison.BEST_BATCH: of(1.0)},
     }
+    assert comparison.mean_of(kept.Kept("m", "s", 1.0, [{}], {"ece_above_pooled": 0.03}), "ece_above_pooled") == 0.03
     found = comparison.over_streams(streams, "Cardwatch")["average_precision"]
     assert (found.mean, found.n) == (pytest.approx(0.8), 2)
     ratio = comparison.ratio(streams, "Cardwatch")

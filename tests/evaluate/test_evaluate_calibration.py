@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.lab.evaluate.calibration import bins, brier, brier_skill, expected_error, log_odds_line
+from pipeline.lab.evaluate.calibration import (
+    bins,
+    brier,
+    brier_skill,
+    expected_error,
+    log_odds_line,
+    sampling_floor,
+)
+from pipeline.lab.evaluate.folds import DAY_S, Fold
+from pipeline.lab.evaluate.measures import measure_together
+from pipeline.lab.evaluate.seen import Transactions
 
 
 def test_equal_mass_bins_and_their_error() -> None:
@@ -21,6 +31,42 @@ def test_equal_scores_stay_in_one_bin_in_whatever_order_they_lie() -> None:
     for fraud in ([1, 1, 1, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]):
         found = bins(np.array(fraud, dtype=np.bool_), score, number=4)
         assert [(each.n, each.share) for each in found] == [(6, 0.5), (2, 1.0)]
+
+
+def test_scores_that_tell_the_truth_show_an_error_as_large_as_the_floor() -> None:
+    score = np.random.default_rng(1).beta(0.6, 0.9, size=400)
+    floor = sampling_floor(score)
+    shown = [expected_error(bins(np.random.default_rng(seed).random(400) < score, score)) for seed in range(40)]
+    assert floor == pytest.approx(np.mean(shown), rel=0.1)
+    assert floor == sampling_floor(score)  # drawn alike every time
+    assert sampling_floor(np.tile(score, 16)) == pytest.approx(floor / 4.0, rel=0.15)
+    assert math.isnan(sampling_floor(np.empty(0)))
+
+
+def test_the_error_of_all_folds_together_is_of_all_their_transactions_at_once() -> None:
+    score = np.tile([0.2, 0.4, 0.01], 200)
+    day = np.repeat(np.arange(6), 100)
+    fraud = np.where(day < 3, score > 0.3, score > 0.9)  # too many frauds at 0.4 in one fold, too few in the other
+    none = np.zeros(600, dtype=np.uint8)
+    transactions = Transactions(
+        at=day * DAY_S,
+        score=score,
+        raw=score,
+        amount=score,
+        card=none.astype(np.int32),
+        fraud=fraud,
+        kind=none.astype(np.int16),
+        outcome=none,
+        kinds=(),
+    )
+    folds = [Fold(start, start + 2, (day >= start) & (day < start + 2), day < 0, day) for start in (1, 3)]
+    told = measure_together(transactions, folds)
+    seen = (day >= 1) & (day < 5) & (score > 0.05)
+    assert told["ece_above_pooled"] == pytest.approx(expected_error(bins(fraud[seen], score[seen])))
+    assert told["ece_above_pooled"] == pytest.approx((0.2 + 0.1) / 2, abs=0.01)
+    assert told["ece_above_pooled_floor"] == pytest.approx(sampling_floor(score[seen]))
+    quiet = transactions._replace(score=np.full(600, 0.01))
+    assert set(measure_together(quiet, folds).values()) == {None}
 
 
 def test_no_scores_make_no_bins() -> None:

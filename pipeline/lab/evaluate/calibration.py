@@ -8,6 +8,9 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 BINS = 15
+DRAWS = 100
+SEED = 20_080_301
+"""How often, and from where on, truth is drawn from scores: the same figures every time."""
 LEAST_SCORE = 0.05
 """Below this nobody acts, and nearly all transactions lie there: calibration is told of those above besides."""
 CLIP = 1e-6
@@ -31,9 +34,7 @@ def bins(fraud: Flags, score: Floats, number: int = BINS) -> list[Bin]:
     bins may be fewer than ``number`` and of unequal size."""
     if not len(score):
         return []
-    _, group, size = np.unique(score, return_inverse=True, return_counts=True)
-    middle = np.cumsum(size) - size / 2.0
-    place = (middle * number / len(score)).astype(np.int64)[group]
+    place = _bin_of(score, number)
     n = np.bincount(place, minlength=number)
     scores, frauds = (np.bincount(place, weights=column, minlength=number) for column in (score, fraud))
     return [Bin(int(n[i]), float(scores[i] / n[i]), float(frauds[i] / n[i])) for i in np.flatnonzero(n)]
@@ -43,6 +44,28 @@ def expected_error(found: list[Bin]) -> float:
     """ECE: the mean distance of mean score and share, weighted by size; NaN without a bin."""
     total = sum(each.n for each in found)
     return sum(each.n * abs(each.mean - each.share) for each in found) / total if total else float("nan")
+
+
+def sampling_floor(score: Floats) -> float:
+    """The `expected_error` that these scores would show if each told the truth: its mean over `DRAWS` truths drawn from
+    them. In few transactions a share misses its mean by chance, so no calibration comes below this but by chance. NaN
+    without a score. (Bröcker and Smith, "Increasing the reliability of reliability diagrams", 2007.)"""
+    if not len(score):
+        return float("nan")
+    place, dice = _bin_of(score, BINS), np.random.default_rng(SEED)
+    missed = 0.0
+    for _ in range(DRAWS):
+        off = np.bincount(place, weights=score - (dice.random(len(score)) < score), minlength=BINS)
+        missed += float(np.abs(off).sum())
+    return missed / (DRAWS * len(score))
+
+
+def _bin_of(score: Floats, number: int) -> NDArray[np.int64]:
+    """Which of the `bins` each belongs to, int64[n]."""
+    _, group, size = np.unique(score, return_inverse=True, return_counts=True)
+    middle = np.cumsum(size) - size / 2.0
+    place: NDArray[np.int64] = (middle * number / len(score)).astype(np.int64)[group]
+    return place
 
 
 def brier(fraud: Flags, score: Floats) -> float:

@@ -1,6 +1,6 @@
 """All figures of one fold, as `--json` gives them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ from pipeline.lab.evaluate.calibration import (
     brier_skill,
     expected_error,
     log_odds_line,
+    sampling_floor,
 )
 from pipeline.lab.evaluate.cards import Called, card_precision
 from pipeline.lab.evaluate.detection import RATIOS, Detection, detection
@@ -47,7 +48,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class Measures(msgspec.Struct, frozen=True):
-    """``values``: a number for each name in `pipeline.lab.evaluate.words.FIGURES`, None where it cannot be said. Ranking, cards and detection are of the test set: cards not known to be bad. ``transactions``, ``alerts``,
+    """``values``: a number for each name in `pipeline.lab.evaluate.words.FIGURES` that is told of a fold, None where it cannot be said. Ranking, cards and detection are of the test set: cards not known to be bad. ``transactions``, ``alerts``,
     ``outcomes_per_10000`` and calibration are of all transactions scored in the days of the fold. ``curve``: recall, precision and threshold, by rising recall."""
 
     first_day: int
@@ -91,6 +92,7 @@ def measure(transactions: Transactions, fold: Fold, k: int, label_delay_s: float
         **{f"savable_{a}": each.savable for a, each in zip(RATIOS, found.values(), strict=True)},
         "ece": expected_error(all_bins),
         "ece_above": expected_error(above),
+        "ece_above_floor": sampling_floor(every.score[likely]),
         "brier": brier(every.fraud, every.score),
         "brier_skill": brier_skill(every.fraud, every.score, rate),
         "log_odds_slope": slope,
@@ -114,6 +116,18 @@ def measure(transactions: Transactions, fold: Fold, k: int, label_delay_s: float
         kinds=_kinds(test, found["10:1"].threshold),
         curve=_curve(test),
     )
+
+
+def measure_together(transactions: Transactions, folds: Sequence[Fold]) -> dict[str, float | None]:
+    """What is told of all transactions of ``folds`` at once: the calibration error, which in one fold alone is mostly chance
+    where frauds are few."""
+    every = transactions.chosen(np.logical_or.reduce([fold.rows for fold in folds]))
+    likely = every.score >= LEAST_SCORE
+    score = every.score[likely]
+    return {
+        "ece_above_pooled": _number(expected_error(bins(every.fraud[likely], score))),
+        "ece_above_pooled_floor": _number(sampling_floor(score)),
+    }
 
 
 def _alerts(every: Transactions, threshold: float) -> Alerts:

@@ -73,9 +73,9 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     return Spread(mean, deviation, len(known))
 
 
-def over_folds(folds: Sequence[Measures]) -> dict[str, Spread]:
-    """Name → spread over ``folds``, of what can be said for at least one."""
-    return _spreads([fold.values for fold in folds])
+def over_folds(folds: Sequence[Measures], together: Mapping[str, float | None]) -> dict[str, Spread]:
+    """Name → spread over ``folds``, of what can be said for at least one; ``together``: what is said of all at once."""
+    return _spreads([fold.values for fold in folds]) | _spreads([together])
 
 
 def over_groups(bought: Sequence[Mapping[str, float]]) -> dict[str, Spread]:

@@ -18,7 +18,7 @@ from pipeline.lab.evaluate.folds import DAY_S, FoldPlan, cut
 from pipeline.lab.evaluate.groups import GroupsSeen
 from pipeline.lab.evaluate.left_out import LeftOut
 from pipeline.lab.evaluate.loop import Pace, drive
-from pipeline.lab.evaluate.measures import measure
+from pipeline.lab.evaluate.measures import measure, measure_together
 from pipeline.lab.evaluate.results import FileResult, Speed, over_folds, over_groups
 from pipeline.lab.evaluate.score_file import score_file
 from pipeline.lab.evaluate.seen import Seen, Transactions
@@ -150,7 +150,7 @@ def figures(
         models=played.models,
         speed=Speed(played.seconds, rows / played.seconds if played.seconds else 0.0),
         folds=folds,
-        over_folds=over_folds(folds),
+        over_folds=over_folds(folds, measure_together(transactions, chosen)),
         groups=over_groups(bought),
     )
 
