@@ -38,7 +38,7 @@ HAND_OVER_S = 15.0
 """How long workers may take to finish a poll, save and hand over, before they are ended."""
 
 Run = Callable[[asyncio.Event, int], Awaitable[None]]
-ROLES = ("archive", "contact", "crm", "desk", "learner", "scorer")
+ROLES = ("archive", "contact", "crm", "desk", "learner", "reminder", "scorer")
 
 
 def _role(name: str) -> Run:

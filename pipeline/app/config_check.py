@@ -19,7 +19,6 @@ from pipeline.app.configuration import (
     LANGUAGES,
     LISTS,
     MODELS,
-    REMINDERS,
     TAGS,
     ListFolder,
     WrongInstallation,
@@ -45,6 +44,7 @@ from pipeline.roles.contact.profile import ProfileError, check_channels, read_pr
 from pipeline.roles.contact.settings import ContactSettings
 from pipeline.roles.crm.settings import CrmSettings
 from pipeline.roles.learner.settings import LearnerSettings
+from pipeline.roles.reminder.settings import ReminderSettings
 from pipeline.roles.scorer.settings import ScorerSettings
 from pipeline.settings import PREFIX, Settings
 
@@ -53,6 +53,7 @@ SETTINGS: Mapping[str, type[Settings]] = {
     "learner": LearnerSettings,
     "contact": ContactSettings,
     "channels": ChannelSettings,
+    "reminder": ReminderSettings,
     "crm": CrmSettings,
     "archive": ArchiveSettings,
     "desk": DeskSettings,
@@ -139,10 +140,11 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     for path in sorted(root.glob(f"{LISTS}/*.toml")):
         yield f"{LISTS}/{path.name}", partial(_list, path)
     yield "all lists together", lambda: ListFolder(settings).read()
+    reminders = root / ReminderSettings().reminder_plan
     for path in sorted(root.glob("policies/*.toml")):
-        if path != root / REMINDERS:
+        if path != reminders:
             yield f"policies/{path.name}", partial(_policy, settings, path)
-    yield REMINDERS, partial(_reminders, settings, almanac)
+    yield "plan of reminders", lambda: _reminders(settings, almanac)
     yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
     yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
     yield MODELS, lambda: read_models(settings)
@@ -170,14 +172,15 @@ def _contact_profile(root: Path, almanac: Almanac) -> None:
 
 
 def _reminders(settings: Settings, almanac: Almanac) -> ReminderPolicy:
-    """Raises ReminderError."""
-    return read_reminders(*read(settings, REMINDERS), almanac, parse_tags(*read(settings, TAGS)).names)
+    """Raises ReminderError, also where a condition asks for a tag that nobody gives."""
+    path = settings.config_dir / ReminderSettings().reminder_plan
+    return read_reminders(*read(settings, path), almanac, parse_tags(*read(settings, TAGS)).names)
 
 
 def _reminded(settings: Settings, almanac: Almanac) -> list[str]:
     """Which stages nobody would be told by the ladders of the contact profile in use."""
     plans = read_profile(settings.config_dir, ContactSettings().contact_profile, almanac).plans
-    return [f"{REMINDERS}: {each}" for each in _reminders(settings, almanac).uncarried(plans)]
+    return [f"{ReminderSettings().reminder_plan}: {each}" for each in _reminders(settings, almanac).uncarried(plans)]
 
 
 def _report_words(settings: Settings, language: str) -> Words:

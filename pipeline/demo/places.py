@@ -14,7 +14,7 @@ PORTS = range(20_000, 32_000)
 """Below those that systems give to outgoing connections: a process that comes back finds its port free."""
 TRIES = 200
 KEY_BYTES = 32
-MEASURED = ("scorer", "learner", "contact", "archive", "desk")
+MEASURED = ("scorer", "learner", "contact", "reminder", "archive", "desk")
 """Roles whose metrics port is told."""
 KEPT = frozenset({"CONFIG_DIR", "LOG_FORMAT", "LOG_LEVEL"})
 """Of the user's own settings only these count: the others speak of other servers and other secrets."""

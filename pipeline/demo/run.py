@@ -25,7 +25,7 @@ from pipeline.embedded.process import Child, ChildFailed, start
 from pipeline.embedded.store import EmbeddedStore
 from pipeline.supervisor import LOOK_S, Kept, Supervisor
 
-ROLES = ("scorer", "learner", "contact", "archive", "desk")
+ROLES = ("scorer", "learner", "contact", "reminder", "archive", "desk")
 READY_S = 30.0
 """Simulated traffic waits so long for the roles, then begins anyway: the supervisor goes on starting them."""
 PROBE_S = 0.5

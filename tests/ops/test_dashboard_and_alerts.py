@@ -20,6 +20,7 @@ from pipeline.roles.contact.metrics import ContactMetrics
 from pipeline.roles.crm.metrics import CrmMetrics
 from pipeline.roles.learner.customer_metrics import CustomerMetrics
 from pipeline.roles.learner.metrics import LearnerMetrics
+from pipeline.roles.reminder.metrics import ReminderMetrics
 from pipeline.roles.scorer.metrics import ScorerMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,7 @@ def registered() -> dict[str, str]:
         LearnerMetrics,
         CustomerMetrics,
         ContactMetrics,
+        ReminderMetrics,
         CrmMetrics,
         ArchiveMetrics,
         desk_metrics,

@@ -95,11 +95,21 @@ class KafkaReader:
             await consumer.stop()
 
 
+async def began_again(topic: Topic, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Do ``work``, which reads ``topic`` until ``stop``; after an error of the broker, from its beginning."""
+    while not stop.is_set():
+        try:
+            await work()
+        except (KafkaError, OSError) as error:
+            log.warning("reader starts again", topic=topic.name, error=repr(error))
+            await asyncio.sleep(RETRY_S)
+
+
 class GroupReader:
     """One topic shared by a role's workers; `run` until ``stop`` is set."""
 
     def __init__(self, settings: Settings, topic: Topic, group: str, handler: Handler) -> None:
-        self._name = topic.name
+        self._source = topic
         self._topic = settings.topic_prefix + topic.name
         self._group = f"{settings.topic_prefix}{group}-{topic.name}"
         self._arguments = client_arguments(settings)
@@ -107,12 +117,7 @@ class GroupReader:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Handle polls; after an error of the broker or the handler, begin again at the last commit."""
-        while not stop.is_set():
-            try:
-                await self._consume(stop)
-            except (KafkaError, OSError) as error:
-                log.warning("reader starts again", topic=self._name, error=repr(error))
-                await asyncio.sleep(RETRY_S)
+        await began_again(self._source, lambda: self._consume(stop), stop)
 
     async def _consume(self, stop: asyncio.Event) -> None:
         consumer = AIOKafkaConsumer(
@@ -136,6 +141,6 @@ class GroupReader:
                     try:
                         await consumer.commit()
                     except CommitFailedError:
-                        log.info("a rebalance came first: the new owner reads these again", topic=self._name)
+                        log.info("a rebalance came first: the new owner reads these again", topic=self._source.name)
         finally:
             await consumer.stop()

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ class Worker:
     """Runs ``role`` on its share of ``topic``'s partitions until `stop`.
 
     ``name`` is the consumer group; ``ahead``: records are fetched while a poll is being handled (`fetching`); `lag` and
-    `loading` serve metrics and readiness.
+    `loading` serve metrics and readiness; `lag_asked_at`: when the broker was asked that told this lag, unix seconds.
     """
 
     def __init__(self, settings: Settings, topic: Topic, name: str, role: PolledRole, ahead: bool = True) -> None:
@@ -60,6 +61,7 @@ class Worker:
         self._watchdog = Watchdog()
         self._observer: asyncio.Task[None] | None = None
         self.lag: dict[int, int] = {}
+        self.lag_asked_at = 0.0
 
     def _build(self) -> FaustApp:
         broker = f"kafka://{self._settings.kafka_bootstrap.replace(',', ';kafka://')}"
@@ -134,7 +136,9 @@ class Worker:
             count += 1
             consumer = self.consumer
             try:
+                asked_at = time.time()
                 self.lag = await asyncio.wait_for(consumer.lag(), 10)
+                self.lag_asked_at = asked_at
                 behind = left_waiting(self.lag, consumer.open)
                 if count % 5 == 0 and consumer.open:
                     await consumer.commit_positions()

@@ -72,7 +72,7 @@ class RedisAccountStore:
             return []
         with store_down_as_such():
             found = await self._redis.mget([f"{self._accounts}{account}" for account in accounts])
-        return [record or b"" for record in found]
+        return [cast(bytes, record or b"") for record in found]
 
     async def commit(
         self,

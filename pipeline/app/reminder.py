@@ -1,0 +1,127 @@
+"""Wiring of the reminder role: accounts by polls, contacts by a group, every customer's tags for each worker."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from pipeline.adapters.almanac import world_almanac
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.files import WatchedFile
+from pipeline.adapters.http.ops import OpsServer
+from pipeline.adapters.kafka.log import KafkaLog
+from pipeline.adapters.kafka.readers import GroupReader, KafkaReader, began_again
+from pipeline.adapters.kafka.worker import Worker
+from pipeline.adapters.redis.accounts import RedisAccountStore
+from pipeline.adapters.redis.connection import connect
+from pipeline.app.configuration import done_before, new_registry, ops_port, until
+from pipeline.core.contact_hours import Almanac
+from pipeline.core.dead_letters import dead_letter
+from pipeline.core.reminder_policy import ReminderError, ReminderPolicy, read_reminders
+from pipeline.core.topics import ACCOUNTS, CONTACTS, CUSTOMER_STATE, DEAD_LETTERS, Topic
+from pipeline.ports import Record, StoreDown
+from pipeline.roles.reminder.letters import DeadLetters
+from pipeline.roles.reminder.metrics import ReminderMetrics
+from pipeline.roles.reminder.role import ReminderRole
+from pipeline.roles.reminder.settings import ReminderSettings
+
+MARK_S = 0.5
+"""How often is looked whether the broker told anew how far the log goes; it is asked once a second."""
+log = structlog.get_logger()
+
+
+class PlanFile:
+    """The plan of a file, read anew when that changes; a text that is refused changes nothing."""
+
+    def __init__(self, settings: ReminderSettings, almanac: Almanac) -> None:
+        """Raises ReminderError, OSError and UnicodeError for a file that is wrong or not there."""
+        self._file = WatchedFile(settings.config_dir / settings.reminder_plan)
+        self._almanac = almanac
+        self._plan = self._read()
+
+    def _read(self) -> ReminderPolicy:
+        return read_reminders(*self._file.read(), self._almanac)
+
+    def now(self) -> ReminderPolicy:
+        """The plan in force: the same object until the file says something else."""
+        if self._file.changed():
+            try:
+                plan = self._read()
+            except (ReminderError, OSError, UnicodeError) as error:
+                log.error("the changed plan of reminders is refused, the one before stays", error=str(error))
+                return self._plan
+            if plan.version != self._plan.version:
+                log.info("the plan of reminders has changed", plan=plan.version)
+                self._plan = plan
+        return self._plan
+
+
+async def run_reminder(stop: asyncio.Event, worker: int = 0) -> None:
+    settings = ReminderSettings()
+    registry = new_registry()
+    metrics = ReminderMetrics(registry)
+    redis = connect(settings.store_url)
+    store = RedisAccountStore(redis, settings.topic_prefix)
+    almanac = world_almanac()
+    plan = PlanFile(settings, almanac)
+    kafka = KafkaLog(settings)
+    role = ReminderRole(
+        kafka, store, SystemClock(), almanac, plan.now, settings.bank_time_zone, metrics, dead_letters(kafka)
+    )
+    if not await done_before(stop, kafka.start()):
+        await redis.aclose()
+        return
+    kafka_worker = Worker(settings, ACCOUNTS, "reminder", role, ahead=False)
+
+    def refresh() -> None:
+        metrics.lag.clear()
+        for partition, behind in kafka_worker.lag.items():
+            metrics.lag.labels("reminder", str(partition)).set(behind)
+
+    def ready() -> bool:
+        return kafka_worker.ready() and role.tags.whole
+
+    ops = OpsServer(registry, ready, settings.metrics_host, ops_port(settings, "reminder", worker), refresh)
+
+    async def read_tags() -> None:
+        await role.tags.follow(KafkaReader(settings, CUSTOMER_STATE), stop.is_set)
+
+    await ops.start()
+    await role.start()
+    beside = [
+        asyncio.create_task(GroupReader(settings, CONTACTS, "reminder", role.contacts).run(stop)),
+        asyncio.create_task(began_again(CUSTOMER_STATE, read_tags, stop)),
+        asyncio.create_task(_marks(kafka_worker, role, stop)),
+    ]
+    await kafka_worker.start()
+    role.partitions = await kafka.partitions(ACCOUNTS)
+    await until(stop, beside)
+    await kafka_worker.stop()
+    await asyncio.gather(*beside)
+    await role.stop()
+    await ops.stop()
+    await kafka.stop()
+    await redis.aclose()
+
+
+async def _marks(kafka_worker: Worker, role: ReminderRole, stop: asyncio.Event) -> None:
+    """Tells the role whenever it is known anew how far it is behind; while the broker does not tell, nobody is told."""
+    told_at = kafka_worker.lag_asked_at
+    while not stop.is_set():
+        if kafka_worker.lag_asked_at != told_at:
+            told_at = kafka_worker.lag_asked_at
+            try:
+                await role.measured(dict(kafka_worker.lag), told_at)
+            except StoreDown as error:
+                log.warning("the contact store is away", error=str(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), MARK_S)
+
+
+def dead_letters(kafka: KafkaLog) -> DeadLetters:
+    """Where records that cannot be used are put, with their coordinates and masked."""
+
+    async def send(topic: Topic, record: Record, reason: str, field: str | None, detail: str) -> None:
+        await kafka.send(DEAD_LETTERS, [dead_letter(topic, record, reason, field, detail)])
+
+    return send

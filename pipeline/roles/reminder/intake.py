@@ -1,0 +1,110 @@
+"""From events of accounts to their records: what a partition's next records say, with all that follows, in one step."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pipeline.core.account import Account, after, decode, encode
+from pipeline.core.account_event import AccountEvent, BadAccountEvent, read_event
+from pipeline.core.topics import ACCOUNTS
+from pipeline.ports import Clock, Record
+from pipeline.ports_reminder import AccountChange, AccountMove, AccountStore
+from pipeline.roles.reminder.following import Followed, Following
+from pipeline.roles.reminder.letters import DeadLetters
+from pipeline.roles.reminder.metrics import ReminderMetrics
+from pipeline.roles.reminder.outbox import OUTBOX_LEASE_MS, Outbox, entry_of
+
+MAX_EVENTS = 500
+"""Records taken in by one step."""
+REASON = "not_an_account_event"
+
+
+class _Said(NamedTuple):
+    record: Record
+    event: AccountEvent
+
+
+class Intake:
+    """Takes records of ``accounts`` into the store."""
+
+    def __init__(
+        self,
+        store: AccountStore,
+        following: Following,
+        outbox: Outbox,
+        clock: Clock,
+        metrics: ReminderMetrics,
+        dead_letter: DeadLetters,
+    ) -> None:
+        self._store = store
+        self._following = following
+        self._outbox = outbox
+        self._clock = clock
+        self._metrics = metrics
+        self._dead_letter = dead_letter
+
+    async def take(self, records: Sequence[Record], partition: int, before: int | None) -> bool:
+        """One step: what ``records`` say, with the position behind them; what it takes back is published when this
+        returns. False: the position is somebody else's by now. Raises `StoreDown`, and what the log raises."""
+        said: list[_Said] = []
+        for record in records:
+            try:
+                said.append(_Said(record, read_event(record.key, record.value)))
+            except BadAccountEvent as bad:
+                await self._refuse(record, bad)
+        move = AccountMove(partition, before, records[-1].offset + 1)
+        while True:
+            now_ms = round(self._clock.now() * 1000)
+            names = list(dict.fromkeys(one.event.account for one in said))
+            values = dict(zip(names, await self._store.read(names), strict=True))
+            known = {name: decode(value) if value else None for name, value in values.items()}
+            book, unfit = self._booked(said, known, partition)
+            changed = [(known[name], account) for name, account in book.items() if account is not known[name]]
+            followed = self._following.of(changed, now_ms)
+            changes = [_change(values[one.account.id], one, partition) for one in followed]
+            outcome = await self._store.commit(changes, now_ms, OUTBOX_LEASE_MS, move)
+            if outcome != "changed":
+                break
+        if outcome == "moved":
+            return False
+        if outcome == "stored":
+            await self._outbox.publish([entry for change in changes for entry in change.outbox])
+            self._count(followed, len(said) - len(unfit), len(changes))
+        for record, why in unfit:
+            await self._refuse(record, why)
+        if any(change.outbox for change in changes):
+            self._metrics.stopped.observe(max(0.0, self._clock.now() - records[-1].timestamp / 1000))
+        return True
+
+    def _booked(
+        self, said: Sequence[_Said], known: dict[str, Account | None], partition: int
+    ) -> tuple[dict[str, Account], list[tuple[Record, BadAccountEvent]]]:
+        """The accounts as they are after all of it, and what could not be about them."""
+        book: dict[str, Account] = {}
+        unfit = []
+        for record, event in said:
+            before = book.get(event.account, known[event.account])
+            try:
+                now = after(before, event, record.timestamp, partition)
+            except BadAccountEvent as bad:
+                unfit.append((record, bad))
+                continue
+            book[event.account] = self._following.termed(now)
+        return book, unfit
+
+    def _count(self, followed: Sequence[Followed], events: int, accounts: int) -> None:
+        self._metrics.events.labels("taken").inc(min(events, accounts))
+        self._metrics.events.labels("known").inc(max(0, events - accounts))
+        for one in followed:
+            for request in one.withdrawn:
+                self._metrics.withdraw(request.withdrawn)
+            self._metrics.thanks.inc(len(one.thanks))
+            self._metrics.promises.labels("kept").inc(one.kept)
+
+    async def _refuse(self, record: Record, bad: BadAccountEvent) -> None:
+        self._metrics.dead_letters.labels(REASON).inc()
+        await self._dead_letter(ACCOUNTS, record, REASON, bad.field, bad.detail)
+
+
+def _change(before: bytes, followed: Followed, partition: int) -> AccountChange:
+    outbox = [entry_of(request) for request in followed.requests]
+    return AccountChange(followed.account.id, before, encode(followed.account), followed.due_ms, partition, outbox)
