@@ -18,8 +18,9 @@ Floats = NDArray[np.float64]
 
 TRUST: Final = 100.0
 """Curvature the beginning stands for: about four hundred rows at even odds."""
-MEMORY: Final = 1.0 - 1e-6
-"""Of a million rows ago, a third."""
+MEMORY: Final = 100.0
+"""Curvature that is remembered: what came so much of it ago counts for a third. Counted in rows, a bank with little fraud
+would have forgotten before it had learned, and one with much would cling to what no longer holds."""
 REACH: Final = 16.0
 """Log-odds beyond ± 16 (one in nine million) are held there."""
 _STEPS: Final = 4_096
@@ -75,7 +76,8 @@ class Calibration:
             x = min(max(x, -REACH), REACH)
             p = 1.0 / (1.0 + math.exp(-min(max(a + b * x, -REACH), REACH)))
             curvature, error = weight * p * (1.0 - p), weight * (p - label)
-            aa, ab, bb = aa * MEMORY + curvature, ab * MEMORY + curvature * x, bb * MEMORY + curvature * x * x
+            kept = MEMORY / (MEMORY + curvature)
+            aa, ab, bb = aa * kept + curvature, ab * kept + curvature * x, bb * kept + curvature * x * x
             scale = error / (aa * bb - ab * ab)
             a -= scale * (bb - ab * x)
             b = min(max(b - scale * (aa * x - ab), 0.2), 5.0)

@@ -304,6 +304,21 @@ def test_a_model_that_claims_too_much_is_calibrated() -> None:
     assert calibration.intercept == pytest.approx(0.5, abs=0.15)
 
 
+@pytest.mark.parametrize("rare", [0.0, 3.0])
+def test_a_calibration_follows_what_changed_however_rare_fraud_is(rare: float) -> None:
+    dice = np.random.default_rng(4)
+    n = 60_000 if rare else 20_000
+    z = dice.normal(-2.0 - rare, 2, 2 * n)
+    more = np.repeat([0.0, 1.5], n)
+    labels = (dice.random(2 * n) < 1 / (1 + np.exp(-(more + z)))).astype(np.float64)
+    calibration = Calibration()
+    calibration.learn(z[:n], labels[:n], np.ones(n))
+    assert calibration.intercept == pytest.approx(0.0, abs=0.4)
+    calibration.learn(z[n:], labels[n:], np.ones(n))
+    assert calibration.intercept == pytest.approx(1.5, abs=0.4)
+    assert calibration.slope == pytest.approx(1.0, abs=0.2)
+
+
 def test_probabilities_are_the_logistic_curve_and_never_fall() -> None:
     z = np.linspace(-20, 20, 9_999)
     p = probability(z)
