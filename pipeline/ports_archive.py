@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, Protocol
 
 from pipeline.core.archive_columns import Columns
 from pipeline.core.archive_files import Kind, Piece
-from pipeline.core.decide import Judgement
 from pipeline.core.point_of_compromise import Looked, Window
 from pipeline.ports import WholeReader
 
@@ -187,58 +186,75 @@ class PastVersions(Protocol):
         """The text, None where there is none."""
 
 
-class Beside(NamedTuple):
-    """What a policy looks at beside the archive's own columns. ``columns``: SQL by name, its counters; ``whole``: SQL,
-    whether a row has them all; ``entries`` of the bank's lists (`Lists.rows`)."""
+class Coded(NamedTuple):
+    """A column of texts: ``codes`` int32[n] number ``words``, −1: missing."""
 
-    columns: Mapping[str, str]
-    whole: str
-    entries: Sequence[tuple[str, str, float]]
+    codes: Any
+    words: Sequence[str]
 
 
-NOTHING_BESIDE = Beside({}, "true", ())
+class RecordedAs(NamedTuple):
+    """What rows were decided as, and all that says whether they can be asked again. ``counters``: see
+    `archive_counters`."""
+
+    policy_version: str | None
+    outcome: str
+    actions: tuple[str, str, str, str, str | None]
+    scored: bool
+    layout: str | None
+    priced: bool
+    counters: str | None
 
 
-class Weighed(NamedTuple):
-    """A way in which past rows were weighed: the policy's level and masks (see `pipeline.lab.whatif.candidate`)."""
+class PastRows(NamedTuple):
+    """Decided rows of some files, in their order. ``recorded`` uint16[n] number ``ways``; ``score`` float64[n], NaN
+    missing; ``value`` int64[n], minor units of the bank's currency; ``card`` and ``customer`` uint64[n], digests: which
+    rows are of the same one (without a customer the account counts, without an account the card). ``starts`` int64[p],
+    where the rows of each file begin; ``offsets`` of each file int64, None: from its first to its last, without gaps."""
 
-    level: int
-    masks: tuple[int, ...]
+    ways: Sequence[RecordedAs]
+    recorded: Any
+    score: Any
+    value: Any
+    card: Any
+    customer: Any
+    starts: Any
+    offsets: Sequence[Any]
 
 
-class Redecided(NamedTuple):
-    """Rows by partition and source offset (int64[n] each), and what each is decided as."""
+class KnownRows(NamedTuple):
+    """Rows about which a label is in force: partitions and source offsets int64[k], ``fraud`` bool[k], ``delay_s``
+    float64[k], how long after the transaction the label came."""
 
     partitions: Any
     offsets: Any
-    judgements: Sequence[Judgement]
+    fraud: Any
+    delay_s: Any
 
 
 class Trials(Protocol):
-    """Past decisions beside what would have been decided: first `open`, then either `weigh` and `judge`, or `decided`
-    again and again and `judge_decided`, then `figures`. Raises `OSError` where files cannot be read."""
+    """Past decisions as columns, some files of the archive at a time. Rows of several questions about the same files come
+    in the same order. Raises `OSError` where files cannot be read."""
 
-    def counters(self, first: date, last: date) -> Sequence[str]:
-        """What rows of these days say in ``counters`` (`archive_counters`), each once."""
+    def pieces(self, first: date, last: date) -> Sequence[Piece]:
+        """The files that count of the days from ``first`` to ``last``, partition by partition."""
 
-    def open(self, first: date, last: date, known_at_ms: int, beside: Beside) -> Mapping[str, int]:
-        """Look at the days from ``first`` to ``last``, with the labels in force at that moment; only rows that are whole
-        by ``beside`` can be asked. Policy version → rows that can."""
+    def rows(self, pieces: Sequence[Piece]) -> PastRows: ...
 
-    def weigh(self, level: str, masks: Sequence[str], could_change: str) -> Sequence[Weighed]:
-        """Weigh the rows for which the SQL ``could_change`` is true; the distinct results."""
+    def columns(self, pieces: Sequence[Piece], wanted: Mapping[str, str]) -> dict[str, Any]:
+        """Name → column, of SQL expressions over the archive's columns: numbers and booleans float64[n], NaN missing;
+        texts `Coded`."""
 
-    def draws(self, soft: Sequence[Weighed], most: float) -> tuple[Sequence[int], Sequence[str], Sequence[float]]:
-        """Numbers, ids and amounts of the rows so weighed whose amount is at most ``most``."""
+    def list_entries(self, entries: Sequence[tuple[str, str, float]]) -> None:
+        """What expressions that ask lists look into from now on (`Lists.rows`)."""
 
-    def judge(self, found: Sequence[tuple[Weighed, Judgement]], let_off: Mapping[int, Judgement]) -> None:
-        """What each way of weighing amounts to, but for the rows of the numbers in ``let_off``."""
+    def labels_version(self, first: date, known_at_ms: int) -> object:
+        """Equal for equal labels in force at that moment, of those that arrived from ``first`` on."""
 
-    def decided(self, rows: Redecided) -> None:
-        """Rows that were decided again; those that were approved and are again may be left out."""
+    def known(self, pieces: Sequence[Piece], first: date, known_at_ms: int) -> KnownRows:
+        """With the labels in force at that moment of those that arrived from ``first`` on."""
 
-    def judge_decided(self) -> None:
-        """These were all."""
-
-    def figures(self, top: int) -> Mapping[str, Any]:
-        """What comes of it, as fields of `pipeline.lab.whatif.answer.Answer`; of the changes the ``top`` greatest."""
+    def fields(
+        self, pieces: Sequence[Piece], partitions: Any, offsets: Any, names: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Of single rows, by partition and source offset: (partition, offset, the fields ``names``), in no order."""

@@ -1,12 +1,9 @@
-"""Past decisions tried again, by DuckDB over the archive: one pass finds the rows that matter, the rest is small.
+"""Past decisions as columns, by DuckDB over the archive's Parquet files: what what-if keeps open and asks again."""
 
-Rows that matter were alerts, could be decided otherwise now, or have a label. All others were approved, would be, and are
-only counted.
-"""
-
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,274 +11,214 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.adapters.parquet_reading import ParquetArchive
-from pipeline.adapters.parquet_writing import connected, quoted
-from pipeline.core.decide import Judgement
-from pipeline.core.decision import Outcome
-from pipeline.core.features import LAYOUT
-from pipeline.ports_archive import Beside, Redecided, Weighed
+from pipeline.adapters import parquet_files as files
+from pipeline.adapters.parquet_reading import ParquetArchive, all_columns
+from pipeline.adapters.parquet_writing import connected, listed, quoted
+from pipeline.core.archive_columns import SCORED_COLUMNS
+from pipeline.core.archive_files import Piece, that_count
+from pipeline.ports_archive import Coded, KnownRows, PastRows, RecordedAs
 
-MEMORY = "800MB"
-ACTIONS = ("transaction_action", "card_action", "contact_action", "queue_action", "scope")
-AGAIN = ("outcome_after", *(f"{name}_after" for name in ACTIONS), "reasons")
-"""What a row is decided again as: texts; ``reasons`` joined by spaces."""
-_DAY_S = 86_400
-_DELAY_QUANTILE = 0.9
-_DISTURBING = "('verify', 'hold', 'decline')"
-
-_ROWS = """
-CREATE OR REPLACE TEMP VIEW past AS
-SELECT *{more}, coalesce(scored, false) AND layout = {layout} AND currency IS NOT NULL AND {whole} AS askable FROM ({rows})
-"""
-_COUNTED = """
-SELECT policy_version, outcome, day, askable, coalesce(scored, false), count(*) FROM past GROUP BY ALL
-"""
-_MATTER = """
-CREATE OR REPLACE TEMP TABLE matter AS
-SELECT row_number() OVER () AS number, * FROM (
-    SELECT {columns}, askable AND {could_change} AS asked FROM past {labelled}
-) WHERE outcome <> 'approve' OR fraud IS NOT NULL OR asked AND ({something})
-"""
-_KEPT = (
-    'source_partition, source_offset, id, card, coalesce(customer, account, card) AS customer, "time", timestamp_ms, '
-    "coalesce(billing_value, 0) AS value, amount, outcome"
+MEMORY = "300MB"
+"""DuckDB's own share: what is kept open lies beside it."""
+_RECORDED = (
+    "policy_version, outcome, coalesce(transaction_action, 'approve'), coalesce(card_action, 'none'), "
+    "coalesce(contact_action, 'none'), coalesce(queue_action, 'none'), scope, coalesce(scored, false), layout, "
+    "currency IS NOT NULL, counters"
 )
-_LABELLED = 'LEFT JOIN known ON past.id = known."transaction" AND past.card = known.known_card'
-_NO_LABEL = "CAST(NULL AS BOOLEAN) AS fraud, CAST(NULL AS BIGINT) AS known_ms"
-_JUDGED = """
-CREATE OR REPLACE TEMP TABLE judged AS
-SELECT matter.*, {after}, CASE WHEN asked THEN coalesce(let_off.reasons, again.reasons) END AS reasons
-FROM matter LEFT JOIN again ON asked AND {same} LEFT JOIN let_off ON asked AND matter.number = let_off.number
+_ROWS = (
+    f"SELECT hash({_RECORDED}) AS recorded, score, coalesce(billing_value, 0) AS value, hash(card) AS card, "
+    "hash(coalesce(customer, account, card)) AS customer FROM ({rows})"
+)
+_KNOWN = """
+SELECT source_partition, source_offset, said = 1 AS fraud, (known_ms - timestamp_ms) / 1000.0 AS delay_s
+FROM (SELECT source_partition, source_offset, id, card, timestamp_ms FROM ({rows})) AS past
+JOIN known ON past.id = known."transaction" AND past.card = known.known_card
 """
-_SIDE = """
-SELECT count(*) FILTER (o <> 'approve') AS alerts, count(*) FILTER (contact <> 'none') AS contacts,
-    count(DISTINCT card) FILTER (held <> 'none') AS held,
-    count(*) FILTER (fraud AND o <> 'approve') AS caught, coalesce(sum(value) FILTER (fraud AND o <> 'approve'), 0) AS caught_value,
-    count(*) FILTER (fraud AND o = 'approve') AS missed, coalesce(sum(value) FILTER (fraud AND o = 'approve'), 0) AS missed_value,
-    count(DISTINCT customer) FILTER (NOT fraud AND o IN {disturbing}) AS disturbed_genuine,
-    count(DISTINCT customer) FILTER (fraud IS NULL AND o IN {disturbing}) AS disturbed_unknown
-FROM (SELECT *, {outcome} AS o, {contact} AS contact, {held} AS held FROM judged)
-"""
+_LISTS = (
+    "CREATE OR REPLACE TABLE list_entries AS SELECT CAST(list AS VARCHAR) AS list, CAST(value AS VARCHAR) AS value, until "
+    "FROM told"
+)
 
 
 class ParquetTrials:
-    """The Trials port on the archive in the directory ``root``."""
+    """The Trials port on the archive in the directory ``root``. Several threads may ask at once."""
 
     def __init__(self, root: Path, threads: int) -> None:
+        self._root = root
         self._connection = connected()
         self._connection.execute(f"SET threads = {int(threads)}")
         self._connection.execute(f"SET memory_limit = {quoted(MEMORY)}")
-        self._connection.execute("SET preserve_insertion_order = false")
-        self._archive = ParquetArchive(root, self._connection)
         self._connection.execute("SET parquet_metadata_cache = true")
-        self._masks = 0
-        self._any_label = False
-        self._counted: list[tuple[Any, ...]] = []
+        self._labels: tuple[date, int, dict[str, Any]] | None = None
+        self.list_entries(())
 
-    def counters(self, first: date, last: date) -> Sequence[str]:
-        rows = self._archive.relation(first, last).sql_query()
-        return [
-            told
-            for (told,) in self._run(f"SELECT DISTINCT counters FROM ({rows}) WHERE counters IS NOT NULL").fetchall()
-        ]
+    def pieces(self, first: date, last: date) -> Sequence[Piece]:
+        return that_count(files.pieces_of(self._root, "scored", first, last))
 
-    def open(self, first: date, last: date, known_at_ms: int, beside: Beside) -> Mapping[str, int]:
-        rows = self._archive.relation(first, last).sql_query()
-        self._entries(beside.entries)
-        more = "".join(f', {value} AS "{name}"' for name, value in beside.columns.items())
-        self._run(_ROWS.format(layout=quoted(LAYOUT), rows=rows, more=more, whole=beside.whole))
-        labels = self._archive.labels_in_force(known_at_ms, first)
-        known = {"transaction": labels["transaction"], "known_card": labels["card"], "said": labels["fraud"]}
-        self._registered("said", {**known, "known_ms": labels["timestamp_ms"]})
-        self._run("CREATE OR REPLACE TEMP TABLE known AS SELECT * EXCLUDE (said), said = 1 AS fraud FROM said")
-        self._connection.unregister("said")
-        self._any_label = bool(len(labels["fraud"]))
-        self._counted = self._run(_COUNTED).fetchall()
-        versions: Counter[str] = Counter()
-        for version, _, _, askable, _, count in self._counted:
-            if askable and version is not None:
-                versions[version] += count
-        return versions
-
-    def weigh(self, level: str, masks: Sequence[str], could_change: str) -> Sequence[Weighed]:
-        self._masks = len(masks)
-        named = {"level": level} | {f"mask{number}": mask for number, mask in enumerate(masks)}
-        columns = [f"CASE WHEN askable AND {could_change} THEN {text} END AS {name}" for name, text in named.items()]
-        self._matter(could_change, columns, " OR ".join(f"{name} <> {-1 if name == 'level' else 0}" for name in named))
-        ways = self._run(f"SELECT DISTINCT {', '.join(named)} FROM matter WHERE asked").fetchall()
-        return [Weighed(int(one), tuple(map(int, rest))) for one, *rest in ways]
-
-    def _matter(self, could_change: str, weighed: Sequence[str], something: str) -> None:
-        """Those that amount to ``something``, were alerts, or are known of."""
-        fraud = "fraud, known_ms" if self._any_label else _NO_LABEL
-        self._run(
-            _MATTER.format(
-                columns=", ".join([_KEPT, *ACTIONS, fraud, *weighed]),
-                labelled=_LABELLED if self._any_label else "",
-                could_change=could_change,
-                something=something,
-            )
+    def rows(self, pieces: Sequence[Piece]) -> PastRows:
+        rows = self._relation(pieces)
+        with self._asking() as connection:
+            ways = connection.execute(
+                f"SELECT DISTINCT hash({_RECORDED}) AS recorded, {_RECORDED} FROM ({rows}) ORDER BY 1"
+            ).fetchall()
+            found = connection.execute(_ROWS.format(rows=rows)).fetchnumpy()
+            counts = self._counts(pieces, connection)
+            offsets = [self._offsets(each, count, connection) for each, count in zip(pieces, counts, strict=True)]
+        digests = np.array([way[0] for way in ways], dtype=np.uint64)
+        recorded = digests.searchsorted(np.asarray(found["recorded"], np.uint64)).astype(np.uint16)
+        return PastRows(
+            [RecordedAs(way[1], way[2], way[3:8], *way[8:]) for way in ways],
+            recorded,
+            _numbers(found["score"]),
+            np.asarray(found["value"], np.int64),
+            np.asarray(found["card"], np.uint64),
+            np.asarray(found["customer"], np.uint64),
+            np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))[:-1],
+            offsets,
         )
 
-    def draws(self, soft: Sequence[Weighed], most: float) -> tuple[Sequence[int], Sequence[str], Sequence[float]]:
-        if not soft:
-            return [], [], []
-        self._registered("soft", self._ways(soft))
-        found = self._run(
-            f"SELECT number, id, amount FROM matter SEMI JOIN soft ON {self._same('soft')} WHERE asked AND amount <= ?",
-            most,
-        ).fetchnumpy()
-        self._connection.unregister("soft")
-        return found["number"].tolist(), found["id"].tolist(), found["amount"].tolist()
+    def columns(self, pieces: Sequence[Piece], wanted: Mapping[str, str]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        with self._asking() as connection:
+            # a column that is more than a name may join, and a join may come in another order
+            sorts = any(sql.strip('"') != name for name, sql in wanted.items())
+            rows = self._relation(pieces)
+            words = {name: self._words(sql, rows, connection) for name, sql in wanted.items() if _is_text(name)}
+            given = {name: _code(sql, words[name]) if name in words else sql for name, sql in wanted.items()}
+            named = ", ".join(f'{sql} AS "{name}"' for name, sql in given.items())
+            columns = connection.execute(
+                f"SELECT {'source_partition, source_offset, ' if sorts else ''}{named} FROM ({rows})"
+            ).fetchnumpy()
+            order = np.lexsort((columns["source_offset"], columns["source_partition"])) if sorts else slice(None)
+            for name in wanted:
+                column = columns.pop(name)[order]
+                made[name] = _coded(column, words[name]) if name in words else _numbers(column)
+        return made
 
-    def judge(self, found: Sequence[tuple[Weighed, Judgement]], let_off: Mapping[int, Judgement]) -> None:
-        self._registered("again", self._ways([way for way, _ in found]) | _again([each for _, each in found]))
-        self._judged(self._same("again"), let_off)
-        self._connection.unregister("again")
+    def list_entries(self, entries: Sequence[tuple[str, str, float]]) -> None:
+        texts = [np.array([each[place] for each in entries], dtype=np.object_) for place in (0, 1)]
+        until = np.array([each[2] for each in entries], dtype=np.float64)
+        with self._asking({"told": {"list": texts[0], "value": texts[1], "until": until}}) as connection:
+            connection.execute(_LISTS)
 
-    def decided(self, rows: Redecided) -> None:
-        places = {"source_partition": rows.partitions, "source_offset": rows.offsets}
-        self._registered("more", places | _again(rows.judgements))
-        self._run("CREATE TEMP TABLE IF NOT EXISTS again AS SELECT * FROM more LIMIT 0")
-        self._run("INSERT INTO again SELECT * FROM more")
-        self._connection.unregister("more")
+    def labels_version(self, first: date, known_at_ms: int) -> object:
+        digest = blake2b(digest_size=16)
+        for column in self._in_force(first, known_at_ms).values():
+            digest.update(repr(column.tolist()).encode() if column.dtype == np.object_ else column.tobytes())
+        return digest.digest()
 
-    def judge_decided(self) -> None:
-        there = "(source_partition, source_offset) IN (SELECT (source_partition, source_offset) FROM again)"
-        self._matter(there, ["0 AS level"], "true")
-        same = "matter.source_partition = again.source_partition AND matter.source_offset = again.source_offset"
-        self._judged(same, {})
-
-    def figures(self, top: int) -> Mapping[str, Any]:
-        whole = {
-            "transactions": sum(row[-1] for row in self._counted),
-            "days": len({row[2] for row in self._counted}),
-            "as_recorded": sum(row[-1] for row in self._counted if row[4] and not row[3]),
-            **self._one("SELECT count(DISTINCT card) AS cards FROM past"),
-        }
-        recorded: Counter[str] = Counter()
-        for row in self._counted:
-            recorded[row[1]] += row[-1]
-        moved = self._run(
-            "SELECT outcome, outcome_after, count(*) FROM judged WHERE outcome <> outcome_after GROUP BY 1, 2"
+    def known(self, pieces: Sequence[Piece], first: date, known_at_ms: int) -> KnownRows:
+        labels = self._in_force(first, known_at_ms)
+        if not len(labels["said"]):
+            none = np.empty(0, np.int64)
+            return KnownRows(none, none, none.astype(np.bool_), none.astype(np.float64))
+        with self._asking({"known": labels}) as connection:
+            found = connection.execute(_KNOWN.format(rows=self._relation(pieces))).fetchnumpy()
+        return KnownRows(
+            np.asarray(found["source_partition"], np.int64),
+            np.asarray(found["source_offset"], np.int64),
+            np.asarray(found["fraud"], np.bool_),
+            _numbers(found["delay_s"]),
         )
-        after = dict(recorded)
-        for left, came, count in moved.fetchall():
-            after[left] -= count
-            after[came] = after.get(came, 0) + count
-        return {
-            **whole,
-            **self._labels(),
-            "before": self._side("", recorded, whole),
-            "after": self._side("_after", after, whole),
-            **self._changes(top),
-        }
+
+    def fields(
+        self, pieces: Sequence[Piece], partitions: Any, offsets: Any, names: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        wanted = {"source_partition": partitions, "source_offset": offsets}
+        touched = [each for each in pieces if np.any((partitions == each.partition) & (offsets >= each.first) & (offsets <= each.last))]  # fmt: skip
+        if not touched:
+            return []
+        named = ", ".join(f'"{name}"' for name in names)
+        few = f"WHERE source_offset IN ({', '.join(map(str, offsets.tolist()))})" if len(offsets) <= _FEW else ""
+        with self._asking({"wanted": wanted}) as connection:
+            found: list[tuple[Any, ...]] = connection.execute(
+                f"SELECT source_partition, source_offset, {named} FROM read_parquet({listed(self._paths(touched))}) "
+                f"SEMI JOIN wanted USING (source_partition, source_offset) {few}"
+            ).fetchall()
+        return found
 
     # --- parts
 
-    def _entries(self, entries: Sequence[tuple[str, str, float]]) -> None:
-        """The table that `ListUse.sql` asks."""
-        texts = [np.array([each[place] for each in entries], dtype=np.object_) for place in (0, 1)]
-        until = np.array([each[2] for each in entries], dtype=np.float64)
-        self._registered("told", {"list": texts[0], "value": texts[1], "until": until})
-        self._run(
-            "CREATE OR REPLACE TEMP TABLE list_entries AS SELECT CAST(list AS VARCHAR) AS list, "
-            "CAST(value AS VARCHAR) AS value, until FROM told"
-        )
-        self._connection.unregister("told")
+    def _relation(self, pieces: Sequence[Piece]) -> str:
+        return all_columns("scored", self._paths(pieces))
 
-    def _ways(self, ways: Sequence[Weighed]) -> dict[str, NDArray[Any]]:
-        columns = {"level": np.array([way.level for way in ways], dtype=np.int64)}
-        for number in range(self._masks):
-            columns[f"mask{number}"] = np.array([way.masks[number] for way in ways], dtype=np.int64)
-        return columns
+    def _words(self, sql: str, rows: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        found = connection.execute(f"SELECT DISTINCT {sql} AS word FROM ({rows}) WHERE word IS NOT NULL ORDER BY 1").fetchall()  # fmt: skip
+        return [str(word) for (word,) in found]
 
-    def _same(self, table: str) -> str:
-        names = ("level", *(f"mask{number}" for number in range(self._masks)))
-        return " AND ".join(f"matter.{name} = {table}.{name}" for name in names)
+    def _paths(self, pieces: Sequence[Piece]) -> list[str]:
+        return [str(files.path_of(self._root, "scored", each)) for each in pieces]
 
-    def _judged(self, same: str, let_off: Mapping[int, Judgement]) -> None:
-        self._registered(
-            "let_off", {"number": np.array(list(let_off), dtype=np.int64)} | _again(list(let_off.values()))
-        )
-        after = ", ".join(
-            f"CASE WHEN asked THEN coalesce(let_off.{name}_after, again.{name}_after) ELSE matter.{name} END AS {name}_after"
-            if name != "scope"
-            else "CASE WHEN NOT asked THEN matter.scope WHEN let_off.number IS NULL THEN again.scope_after ELSE "
-            "let_off.scope_after END AS scope_after"
-            for name in ("outcome", *ACTIONS)
-        )
-        self._run(_JUDGED.format(after=after, same=same))
-        self._connection.unregister("let_off")
+    def _counts(self, pieces: Sequence[Piece], connection: duckdb.DuckDBPyConnection) -> list[int]:
+        paths = self._paths(pieces)
+        if not paths:
+            return []
+        found = connection.execute(f"SELECT file_name, num_rows FROM parquet_file_metadata({listed(paths)})").fetchall()
+        rows = dict(found)
+        return [int(rows[path]) for path in paths]
 
-    def _labels(self) -> Mapping[str, Any]:
-        known = self._one(
-            "SELECT count(*) FILTER (fraud IS NOT NULL) AS labels, count(*) FILTER (fraud) AS frauds, "
-            "coalesce(sum(value) FILTER (fraud), 0) AS fraud_value, "
-            f"quantile_cont((known_ms - timestamp_ms) / 1000.0 / {_DAY_S}, {_DELAY_QUANTILE}) FILTER (fraud) AS delay FROM judged"
-        )
-        return {
-            "labels": known["labels"],
-            "frauds": (known["frauds"], int(known["fraud_value"])),
-            "label_delay_days": known["delay"],
-        }
+    def _offsets(self, each: Piece, count: int, connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64] | None:
+        if count in (0, each.last - each.first + 1):
+            return None
+        found = connection.execute(f"SELECT source_offset FROM ({self._relation([each])})").fetchnumpy()
+        return np.asarray(found["source_offset"], np.int64)
 
-    def _side(self, end: str, outcomes: Mapping[str, int], whole: Mapping[str, Any]) -> Mapping[str, Any]:
-        found = self._one(
-            _SIDE.format(
-                outcome=f"outcome{end}",
-                contact=f"contact_action{end}",
-                held=f"card_action{end}",
-                disturbing=_DISTURBING,
-            )
-        )
-        return {
-            "outcomes": {each.name: int(outcomes.get(each.name, 0)) for each in Outcome},
-            "alerts": found["alerts"],
-            "contacts": found["contacts"],
-            "held": found["held"],
-            "caught": (found["caught"], int(found["caught_value"])),
-            "missed": (found["missed"], int(found["missed_value"])),
-            "disturbed_genuine": found["disturbed_genuine"],
-            "disturbed_unknown": found["disturbed_unknown"],
-        }
+    def _in_force(self, first: date, known_at_ms: int) -> dict[str, Any]:
+        """Kept for as long as the moment is the same one: each group of files asks for them."""
+        if self._labels is None or self._labels[:2] != (first, known_at_ms):
+            with self._asking() as connection:
+                found = ParquetArchive(self._root, connection).labels_in_force(known_at_ms, first)
+            names = {"transaction": "transaction", "known_card": "card", "said": "fraud", "known_ms": "timestamp_ms"}
+            self._labels = (first, known_at_ms, {name: found[column] for name, column in names.items()})
+        return self._labels[2]
 
-    def _changes(self, top: int) -> Mapping[str, Any]:
-        other = " OR ".join(f"{name} IS DISTINCT FROM {name}_after" for name in ("outcome", *ACTIONS))
-        moves = self._run(
-            "SELECT outcome, outcome_after, count(*), count(*) FILTER (fraud), count(*) FILTER (NOT fraud) FROM judged "
-            f"WHERE {other} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
-        ).fetchall()
-        changes = self._run(
-            'SELECT id, card, "time", CAST(value AS BIGINT), outcome, outcome_after, reasons, fraud FROM judged '
-            f"WHERE {other} ORDER BY value DESC, id LIMIT {int(top)}"
-        ).fetchall()
-        return {"changed": sum(move[2] for move in moves), "moves": moves, "changes": changes}
-
-    def _one(self, sql: str) -> dict[str, Any]:
-        found = self._run(sql)
-        names = [column[0] for column in found.description]
-        return dict(zip(names, found.fetchall()[0], strict=True))
-
-    def _registered(self, name: str, columns: Mapping[str, Any]) -> None:
-        self._connection.register(name, {key: np.ascontiguousarray(column) for key, column in columns.items()})
-
-    def _run(self, sql: str, *values: Any) -> duckdb.DuckDBPyConnection:
+    @contextmanager
+    def _asking(self, beside: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one's own, with the tables ``beside``."""
+        connection = self._connection.cursor()
         try:
-            return self._connection.execute(sql, list(values))
+            for name, columns in (beside or {}).items():
+                connection.register(name, {key: np.ascontiguousarray(column) for key, column in columns.items()})
+            yield connection
         except duckdb.IOException as error:
             raise OSError(f"the archive cannot be read: {error}") from error
+        finally:
+            connection.close()
 
 
-def _again(judgements: Sequence[Judgement]) -> dict[str, NDArray[Any]]:
-    """What these amount to, as columns named by `AGAIN`."""
-    return {name: np.array(values, dtype=np.object_) for name, values in zip(AGAIN, _texts(judgements), strict=True)}
+_FEW = 1_000
+"""So many rows are looked for by their offsets, by which parts of files are passed over; more are joined."""
 
 
-def _texts(judgements: Sequence[Judgement]) -> Iterator[list[str | None]]:
-    actions = [each.actions for each in judgements]
-    yield [each.outcome.name for each in judgements]
-    for name in ("transaction", "card", "contact", "queue"):
-        yield [getattr(each, name) for each in actions]
-    yield [each.scope if isinstance(each.scope, str) else None for each in actions]
-    yield [" ".join(each.reasons) for each in judgements]
+_WORDS = 2_000
+
+
+def _numbers(column: NDArray[Any]) -> NDArray[np.float64]:
+    numbers = np.ma.getdata(column).astype(np.float64)
+    if isinstance(column, np.ma.MaskedArray):
+        numbers[np.ma.getmaskarray(column)] = np.nan
+    return numbers
+
+
+def _is_text(name: str) -> bool:
+    return SCORED_COLUMNS.get(name) == "text"
+
+
+def _code(sql: str, words: Sequence[str]) -> str:
+    """The number of a text among few ``words``; among many, the text: an enumeration that DuckDB is told with each
+    question should be short."""
+    if not words:
+        return "-1"
+    if len(words) > _WORDS:
+        return sql
+    return f"coalesce(CAST(enum_code(CAST({sql} AS ENUM({', '.join(map(quoted, words))}))) AS INTEGER), -1)"
+
+
+def _coded(column: NDArray[Any], words: list[str]) -> Coded:
+    if len(words) <= _WORDS:
+        return Coded(np.asarray(column, np.int32), words)
+    numbers = {word: number for number, word in enumerate(words)}
+    codes = np.fromiter((numbers.get(text, -1) for text in np.ma.getdata(column)), np.int32, len(column))
+    if isinstance(column, np.ma.MaskedArray):
+        codes[np.ma.getmaskarray(column)] = -1
+    return Coded(codes, words)

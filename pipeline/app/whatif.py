@@ -15,13 +15,23 @@ from pipeline.core.columns import SCHEMA
 from pipeline.core.policy import parse_policy
 from pipeline.lab.explain.recompute import past_model
 from pipeline.lab.explain.words import WHY
-from pipeline.lab.whatif.answer import Answer
+from pipeline.lab.whatif.answer import USUAL, Answer, Effort
 from pipeline.lab.whatif.candidate import Refused
-from pipeline.lab.whatif.trying import Means, Question, try_out
+from pipeline.lab.whatif.rescoring import Means
+from pipeline.lab.whatif.trying import Question, try_out
+from pipeline.lab.whatif.window import Progress, Window, unheard
 from pipeline.roles.archive.settings import ArchiveSettings
 
 
-def ask(policy: Path | None, model: str | None, first: date | None, last: date | None, top: int) -> Answer:
+def ask(
+    policy: Path | None,
+    model: str | None,
+    first: date | None,
+    last: date | None,
+    top: int,
+    effort: Effort = USUAL,
+    progress: Progress = unheard,
+) -> Answer:
     """The candidate ``policy`` and the kept ``model`` of that version on the archive's days from ``first`` to ``last`` (None:
     all). Raises `Refused` where that cannot be answered, PolicyError for a policy that is none, ListError, OSError."""
     settings = ArchiveSettings()
@@ -34,17 +44,12 @@ def ask(policy: Path | None, model: str | None, first: date | None, last: date |
     candidate = None
     if policy is not None:
         candidate = policy_parser(settings)(policy.read_text(encoding="utf-8"), str(policy))
-    question = Question(
-        candidate,
-        None if model is None else (model, _model(model, past, settings)),
-        days[0],
-        days[-1],
-        round(SystemClock().now() * 1000),
-        top,
-    )
+    question = Question(candidate, None if model is None else (model, _model(model, past, settings)), top, effort)
     trials = ParquetTrials(root, len(os.sched_getaffinity(0)))
     lists = ListFolder(settings).read()
-    return try_out(question, Means(trials, archive, past, lambda text, name: parse_policy(text, name, SCHEMA), lists))
+    means = Means(archive, past, lambda text, name: parse_policy(text, name, SCHEMA), lists)
+    window = Window(trials, days[0], days[-1], round(SystemClock().now() * 1000), progress)
+    return try_out(question, window, means, progress)
 
 
 def _model(version: str, past: VersionFiles, settings: ArchiveSettings) -> Model:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from models.scorer import Model
@@ -25,9 +25,12 @@ from pipeline.core.decision import Outcome
 from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.topics import LABELS
-from pipeline.lab.whatif.answer import Answer
+from pipeline.lab.whatif.answer import Answer, Effort
 from pipeline.lab.whatif.candidate import Refused
-from pipeline.lab.whatif.trying import Means, Question, try_out
+from pipeline.lab.whatif.curve import curve
+from pipeline.lab.whatif.rescoring import Means
+from pipeline.lab.whatif.trying import Question, try_out
+from pipeline.lab.whatif.window import Window
 from pipeline.roles.archive.versions import VersionKeeper
 
 sys.path.append(str(Path(__file__).parents[1] / "explain"))
@@ -78,18 +81,23 @@ def rows(past: Past) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def trials(past: Past) -> ParquetTrials:
-    return ParquetTrials(past.root, 1)
+def window(past: Past) -> Window:
+    """Kept open for all questions."""
+    return opened(past)
+
+
+def opened(past: Past, known_at_ms: int = KNOWN_AT) -> Window:
+    days = past.archive.days()
+    return Window(ParquetTrials(past.root, 1), days[0], days[-1], known_at_ms)
 
 
 def read(text: str) -> Policy:
     return parse_policy(text, "candidate.toml", SCHEMA)
 
 
-def asked(past: Past, trials: ParquetTrials, policy: Policy | None, model: Any = None, top: int = 1_000) -> Answer:
-    means = Means(trials, past.archive, past.kept, lambda text, name: parse_policy(text, name, SCHEMA), LISTS)
-    days = past.archive.days()
-    return try_out(Question(policy, model, days[0], days[-1], KNOWN_AT, top), means)
+def asked(past: Past, window: Window, policy: Policy | None, model: Any = None, top: int = 1_000) -> Answer:
+    means = Means(past.archive, past.kept, lambda text, name: parse_policy(text, name, SCHEMA), LISTS)
+    return try_out(Question(policy, model, top), window, means)
 
 
 def brute(
@@ -104,6 +112,7 @@ def brute(
     own = {version: parse_policy(past.kept.policy(version.split("+")[0]) or "", version, SCHEMA) for version in
            {row["policy_version"] for row in rows.values()}}  # fmt: skip
     made = []
+    days = len({row["day"] for row in rows.values()})
     for name, row in rows.items():
         before = {"outcome": row["outcome"], **{each: row[f"{each}_action"] for each in ACTIONS}, "scope": row["scope"]}
         after = before
@@ -131,7 +140,9 @@ def brute(
             after = {"outcome": Outcome(int(verdicts.outcome[0])).name, "scope": None, **actions}
         fraud = known.get((name, row["card"]))
         customer = row["customer"] or row["account"] or row["card"]
-        made.append((name, row["card"], customer, row["billing_value"] or 0, before, after, fraud))
+        made.append(
+            (name, row["card"], customer, row["billing_value"] or 0, before, after, fraud, row["score"] or 0.0, days)
+        )
     return _figures(made)
 
 
@@ -142,21 +153,40 @@ def counted(row: dict[str, Any]) -> dict[str, float | None]:
 
 
 def _figures(made: list[Any]) -> dict[str, Any]:
+    effort = Effort()
+
     def side(which: int) -> dict[str, Any]:
         alerts = [one for one in made if one[which]["outcome"] != "approve"]
         disturbing = [one for one in alerts if one[which]["outcome"] in ("verify", "hold", "decline")]
         missed = [one for one in made if one[which]["outcome"] == "approve" and one[6]]
         caught = [one for one in alerts if one[6]]
+        held = len({one[1] for one in made if one[which]["card"] != "none"})
+        contacts = sum(one[which]["contact"] != "none" for one in made)
+        calls = sum(one[which]["contact"] == "verify" for one in made)
+        reviews = sum(one[which]["queue"] == "review" for one in made)
+        minutes = reviews * effort.review_minutes + calls * effort.agent_share * effort.call_minutes
+        passed = [one for one in made if one[which]["outcome"] == "approve" and one[6] is not False]
         return {
             "outcomes": dict(Counter(one[which]["outcome"] for one in made)),
             "alerts": len(alerts),
-            "contacts": sum(one[which]["contact"] != "none" for one in made),
-            "held": len({one[1] for one in made if one[which]["card"] != "none"}),
+            "alerts_per_10000": len(alerts) / len(made) * 10_000,
+            "alerts_genuine": sum(one[6] is False for one in alerts),
+            "alerts_unknown": sum(one[6] is None for one in alerts),
+            "reviews": reviews,
+            "contacts": contacts,
+            "contacts_a_day": contacts / made[0][8],
+            "agent_hours_a_day": pytest.approx(minutes / 60 / made[0][8]),
+            "held": held,
+            "held_per_10000_cards": held / len({one[1] for one in made}) * 10_000,
             "caught": (len(caught), sum(one[3] for one in caught)),
             "missed": (len(missed), sum(one[3] for one in missed)),
             "disturbed_genuine": len({one[2] for one in disturbing if one[6] is False}),
             "disturbed_unknown": len({one[2] for one in disturbing if one[6] is None}),
-        }
+            "expected_loss": sum(one[3] if one[6] else round(one[7] * one[3]) for one in passed),
+            "expected_insults": sum(
+                1_000_000 if one[6] is False else round((1 - one[7]) * 1_000_000) for one in disturbing if not one[6]
+            ) / 1_000_000,
+        }  # fmt: skip
 
     changed = [one for one in made if one[4] != one[5]]
     return {
@@ -170,12 +200,13 @@ def _figures(made: list[Any]) -> dict[str, Any]:
 
 def plain(found: Answer) -> dict[str, Any]:
     def side(one: Any) -> dict[str, Any]:
-        names = ("alerts", "contacts", "held", "disturbed_genuine", "disturbed_unknown")
-        return {
-            "outcomes": {name: count for name, count in one.outcomes.items() if count},
-            **{name: getattr(one, name) for name in names},
-            **{name: (getattr(one, name).number, getattr(one, name).value) for name in ("caught", "missed")},
-        }
+        told: dict[str, Any] = msgspec.structs.asdict(one)
+        outcomes = {name: count for name, count in one.outcomes.items() if count}
+        return (
+            told
+            | {"outcomes": outcomes}
+            | {name: tuple(msgspec.structs.astuple(told[name])) for name in ("caught", "missed")}
+        )
 
     return {
         "before": side(found.before),
@@ -237,17 +268,17 @@ def policies(draw: st.DrawFn) -> Policy:
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(candidate=policies())
 def test_what_sql_makes_of_a_candidate_is_what_the_scorers_code_makes_of_each_row(
-    past: Past, rows: dict[str, dict[str, Any]], trials: ParquetTrials, candidate: Policy
+    past: Past, rows: dict[str, dict[str, Any]], window: Window, candidate: Policy
 ) -> None:
-    assert plain(asked(past, trials, candidate)) == brute(past, rows, candidate)
+    assert plain(asked(past, window, candidate)) == brute(past, rows, candidate)
 
 
 def test_the_policy_that_decided_changes_nothing_of_what_it_decided(
-    past: Past, rows: dict[str, dict[str, Any]], trials: ParquetTrials
+    past: Past, rows: dict[str, dict[str, Any]], window: Window
 ) -> None:
     for text in (KEEN, DEFAULT):
         policy = read(text)
-        found = asked(past, trials, policy)
+        found = asked(past, window, policy)
         assert {rows[one.transaction]["policy_version"] for one in found.changes}.isdisjoint({policy.version})
         assert found.changed > 2
         assert found.before.alerts > 10
@@ -255,16 +286,34 @@ def test_the_policy_that_decided_changes_nothing_of_what_it_decided(
 
 @pytest.mark.parametrize("text", [None, KEEN])
 def test_another_model_is_tried_by_the_scorers_own_code(
-    past: Past, rows: dict[str, dict[str, Any]], text: str | None
+    past: Past, rows: dict[str, dict[str, Any]], window: Window, text: str | None
 ) -> None:
     version = snapshot(2).version
     model = Model.trained(snapshot(2), CURVE)
     policy = None if text is None else read(text)
-    found = asked(past, ParquetTrials(past.root, 1), policy, (version, model))
+    found = asked(past, window, policy, (version, model))
     assert plain(found) == brute(past, rows, policy, model)
     assert found.changed > 2
     if policy is None:
         assert version not in {rows[one.transaction]["model_version"] for one in found.changes}
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(candidate=policies(), chosen=st.integers(0, 9), places=st.randoms(use_true_random=False))
+def test_a_point_of_the_curve_is_what_the_policy_with_its_threshold_there_comes_to(
+    past: Past, rows: dict[str, dict[str, Any]], window: Window, candidate: Policy, chosen: int, places: Any
+) -> None:
+    assume(candidate.thresholds)
+    number = chosen % len(candidate.thresholds)
+    found = curve(candidate, number, window, LISTS)
+    assert found.points[found.today].score == candidate.thresholds[number].score
+    assert [one.score for one in found.points] == sorted({one.score for one in found.points}, reverse=True)
+    for point in [found.points[found.today], *places.sample(found.points, min(3, len(found.points)))]:
+        thresholds = list(candidate.thresholds)
+        thresholds[number] = thresholds[number]._replace(score=point.score)
+        moved = candidate._replace(thresholds=tuple(thresholds))
+        assert point.side == asked(past, window, moved).after
+    assert plain(asked(past, window, moved)) == brute(past, rows, moved)
 
 
 COUNTING = 'name = "mine"\n[counters]\nmany = "count per card over 10m"\n[[rule]]\nname = "r"\nwhen = "many > 3"\nactions = { queue = "review" }\nreason = "many_today"\n'
@@ -279,17 +328,13 @@ LISTING = 'name = "mine"\n[[rule]]\nname = "r"\nwhen = "in_list(merchant, \'cold
         (LISTING, "no such list"),
     ],
 )
-def test_what_past_rows_do_not_hold_is_refused(past: Past, trials: ParquetTrials, text: str, word: str) -> None:
+def test_what_past_rows_do_not_hold_is_refused(past: Past, window: Window, text: str, word: str) -> None:
     with pytest.raises(Refused, match=word):
-        asked(past, trials, read(text))
+        asked(past, window, read(text))
 
 
 def test_labels_that_came_later_are_not_known_yet(past: Past) -> None:
-    days = past.archive.days()
-    means = Means(
-        ParquetTrials(past.root, 1), past.archive, past.kept, lambda text, name: parse_policy(text, name, SCHEMA)
-    )
-    found = try_out(Question(read(KEEN), None, days[0], days[-1], 0, 0), means)
+    found = asked(past, opened(past, 0), read(KEEN), None, 0)
     assert (found.labels, found.frauds.number, found.label_delay_days, found.changes) == (0, 0, None, [])
     assert found.before.caught.number == found.after.missed.number == 0
 

@@ -1,214 +1,183 @@
 """A candidate policy, or another model, tried on past decisions.
 
-With a policy alone, the archive weighs each row by SQL and the scorer's code says what it amounts to. With a model the
-rows are scored again in pieces, by the scorer's code throughout, and decided by the candidate, or each by its own policy.
+With a policy alone, an open window tells which thresholds and rules hit, and the scorer's code what they amount to. With a
+model the rows are scored again in pieces, by the scorer's code throughout, and decided by the candidate, or each by its own
+policy.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.scorer import Model
-from pipeline.core.archive_counters import COUNTED, values_of
-from pipeline.core.columns import SCHEMA
-from pipeline.core.control_group import milder
-from pipeline.core.decide import Judgement, Verdicts, decide, judged
-from pipeline.core.decision import Outcome, summarise
-from pipeline.core.features import CATALOGUE, LAYOUT
-from pipeline.core.lists import LIST_COLUMNS, NO_LISTS, Lists
-from pipeline.core.policy import Policy, PolicyError
-from pipeline.lab.whatif.answer import Answer, Change, Known, Move, Side
-from pipeline.lab.whatif.candidate import Refused, beside, could_change, rules_of, same_lists, weighing
-from pipeline.ports_archive import NOTHING_BESIDE, Archive, PastVersions, Redecided, Trials, Weighed
+from pipeline.core.lists import Lists
+from pipeline.core.policy import Policy
+from pipeline.lab.whatif.answer import USUAL, Answer, Change, Effort, Known
+from pipeline.lab.whatif.block import FRAUD, UNKNOWN, Block, askable
+from pipeline.lab.whatif.comparing import changed, compare, greatest, moves, reasons_at
+from pipeline.lab.whatif.deciding import Book, Decided, decided, weigh
+from pipeline.lab.whatif.rescoring import Means, decided_again
+from pipeline.lab.whatif.tally import Sums, Whole, concerned, kinds_of, rows_of, side, sums, together, widened
+from pipeline.lab.whatif.window import Progress, Window, unheard
 
-AT_A_TIME = 50_000
-"""Rows scored again together: some 100 MB."""
-_FEATURES = tuple(feature.name for feature in CATALOGUE)
-_PLACES = ("source_partition", "source_offset")
-_NEEDED = (*_PLACES, "id", "layout", "currency", "scored", "outcome", "policy_version")
-_MEASURES = ("score", "percentile")
-
-
-class Means(NamedTuple):
-    """Where past decisions are, with their versions; ``parse`` reads a policy; ``lists``: the bank's, as they are now."""
-
-    trials: Trials
-    archive: Archive
-    past: PastVersions
-    parse: Callable[[str, str], Policy]
-    lists: Lists = NO_LISTS
+_DELAY_QUANTILE = 0.9
+_DAY_S = 86_400.0
 
 
 class Question(NamedTuple):
-    """``policy`` None: each row's own; ``model`` with its version, None: the scores as they were. Days of arrival, UTC;
-    labels as known at ``known_at_ms``; the ``top`` greatest changes are told one by one."""
+    """``policy`` None: each row's own; ``model`` with its version, None: the scores as they were. The ``top`` greatest
+    changes are told one by one."""
 
     policy: Policy | None
-    model: tuple[str, Model] | None
-    first: date
-    last: date
-    known_at_ms: int
-    top: int
+    model: tuple[str, Model] | None = None
+    top: int = 20
+    effort: Effort = USUAL
 
 
-def try_out(question: Question, means: Means) -> Answer:
+class _Candidate(NamedTuple):
+    """A change that may be told: its worth, where it is, its outcomes by number, reasons and label."""
+
+    value: int
+    spot: tuple[int, int]
+    before: int
+    after: int
+    reasons: Sequence[str]
+    label: int
+
+
+class _Found(NamedTuple):
+    """Of a block: what would be decided, what changes (see `changed`), and the greatest changes."""
+
+    sums: Sums
+    changed: Counter[tuple[int, int, int]]
+    candidates: Sequence[_Candidate]
+
+
+def try_out(question: Question, window: Window, means: Means, progress: Progress = unheard) -> Answer:
     """Raises `Refused` where past rows do not hold what is asked for, OSError where they cannot be read."""
-    asks = question.policy is None or bool(question.policy.asked_counters)
-    told = means.trials.counters(question.first, question.last) if asks else ()
-    more = NOTHING_BESIDE if question.policy is None else beside(question.policy, told, means.lists)
-    versions = means.trials.open(question.first, question.last, question.known_at_ms, more)
-    if question.model is None:
-        assert question.policy is not None
-        _weigh(question.policy, {version: _kept(version, means) for version in versions}, means)
-    else:
-        _score(question, question.model[1], _asked(question, versions, told, means), means)
-    return _answer(question, means.trials.figures(question.top))
+    with window.lock:
+        book, before = window.recorded()
+        policy = question.policy
+        if question.model is not None:
+            asked = decided_again(policy, question.model[1], window, means, book, progress)
+            stay = [np.zeros(len(block.ways), dtype=np.bool_) for block, _ in asked]
+            found = [
+                _found(block, again, none, book, question.top) for (block, again), none in zip(asked, stay, strict=True)
+            ]
+        else:
+            assert policy is not None, "a question asks for a policy, a model or both"
+            found = _by_policy(policy, window, means.lists, book, progress, question.top)
+        return _answer(question, window, found, before, book)
 
 
-# --- a policy by itself
+def _by_policy(policy: Policy, window: Window, lists: Lists, book: Book, progress: Progress, top: int) -> list[_Found]:
+    rules = window.rules(policy, lists, progress)
+    holds = window.holds(policy.control_group)
+
+    def made(block: Block) -> _Found:
+        again = decided(block, policy, weigh(block, policy, rules), book, holds)
+        return _found(block, again, block.askable(policy), book, top)
+
+    return list(window.over(made))
 
 
-def _weigh(candidate: Policy, past: Mapping[str, Policy | None], means: Means) -> None:
-    trials = means.trials
-    level, masks = weighing(candidate)
-    ways = trials.weigh(level, masks, could_change(candidate, past, means.lists))
-    found = [(way, judged(candidate, way.level, rules_of(way.masks))) for way in ways]
-    trials.judge(found, _let_off(candidate, found, trials))
+def _found(block: Block, again: Decided, asked: NDArray[np.bool_], book: Book, top: int) -> _Found:
+    rows = compare(block, asked, again, book)
+    speak = rows.after != 0
+    found = sums(rows_of(block, rows.positions[speak], rows.after[speak]), kinds_of(book))
+    counted, where = changed(block, rows)
+    chosen = where[greatest(block, rows.positions[where], top)]
+    positions = rows.positions[chosen]
+    partitions, offsets = (each.tolist() for each in block.places(positions))
+    candidates = [
+        _Candidate(
+            int(block.value[position]), spot, int(rows.before[row]), int(rows.after[row]), reasons_at(again, position),
+            int(block.fraud[position]),
+        )
+        for position, row, spot in zip(positions.tolist(), chosen.tolist(), zip(partitions, offsets, strict=True), strict=True)
+    ]  # fmt: skip
+    return _Found(found, counted, candidates)
 
 
-def _let_off(candidate: Policy, found: Sequence[tuple[Weighed, Judgement]], trials: Trials) -> Mapping[int, Judgement]:
-    """Of the control group: row → its milder outcome."""
-    group = candidate.control_group
-    if group is None:
-        return {}
-    let_off: dict[int, Judgement] = {}
-    for way, each in found:
-        if each.outcome is Outcome.approve or each.hard:
-            continue
-        actions = milder(each.actions)
-        mild = each._replace(actions=actions, outcome=summarise(actions))
-        for number, identifier, amount in zip(*trials.draws([way], group.max_amount), strict=True):
-            if group.holds(identifier, amount):
-                let_off[number] = mild
-    return let_off
+# --- the answer
 
 
-# --- with a model
+def whole_of(window: Window, effort: Effort) -> Whole:
+    """Of all rows of ``window``."""
+    blocks = window.blocks
+    frauds = [(int((known == FRAUD).sum()), int(block.value[block.labelled[known == FRAUD]].sum(dtype=np.int64)))
+              for block in blocks for known in [block.fraud[block.labelled]]]  # fmt: skip
+    return Whole(
+        sum(block.n for block in blocks),
+        window.cards,
+        len({each.day for block in blocks for each in block.pieces if block.n}),
+        Known(sum(number for number, _ in frauds), sum(value for _, value in frauds)),
+        sum(block.expected_loss for block in blocks),
+        effort,
+    )
 
 
-def _asked(question: Question, versions: Iterable[str], told: Sequence[str], means: Means) -> Mapping[str, Policy]:
-    """By version, the policy that decides again what that one decided."""
-    policies: dict[str, Policy] = {}
-    for version in versions:
-        policy = question.policy or _kept(version, means)
-        if policy is None:
-            raise Refused(
-                f"{version}: the text of this policy, by which rows of these days were decided, is not kept; give one "
-                "with --policy"
-            )
-        if question.policy is None:
-            beside(policy, told, means.lists)
-            if not same_lists(policy, version, means.lists):
-                raise Refused(
-                    f"{version}: the bank's lists that this policy asked have been changed since, and what they held is "
-                    "not kept; give a policy with --policy, to be asked with the lists as they are now"
-                )
-        policies[version] = policy
-    return policies
-
-
-def _score(question: Question, model: Model, policies: Mapping[str, Policy], means: Means) -> None:
-    wanted = sorted({*_NEEDED, *_MEASURES, *_FEATURES, *SCHEMA, "at", "counters", *COUNTED, *LIST_COLUMNS})
-    for rows in means.archive.columns(question.first, question.last, wanted, "", AT_A_TIME):
-        askable = (rows["scored"] == 1) & (rows["layout"] == LAYOUT) & (rows["currency"] != None)  # noqa: E711 - an array
-        if not askable.any():
-            continue
-        rows = {name: column[askable] for name, column in rows.items()}
-        matrix = np.column_stack([rows[name] for name in _FEATURES])
-        _, percentile, score = model.scores(matrix)
-        rows |= {"percentile": percentile, "score": score}
-        for version, chosen in _by_version(rows["policy_version"]):
-            taken = {name: column[chosen] for name, column in rows.items()}
-            means.trials.decided(_decided(policies[version], taken, means.lists))
-    means.trials.judge_decided()
-
-
-def _by_version(versions: NDArray[Any]) -> Iterator[tuple[str, NDArray[np.intp]]]:
-    for version in sorted(set(versions.tolist())):
-        yield version, np.flatnonzero(versions == version)
-
-
-def _decided(policy: Policy, rows: dict[str, NDArray[Any]], lists: Lists) -> Redecided:
-    """Of the rows that have all counters which ``policy`` asks."""
-    whole = np.ones(len(rows["id"]), dtype=np.bool_)
-    for name, fingerprint in policy.asked_counters.items():
-        there, rows[name] = values_of(rows, fingerprint)
-        whole &= there
-    rows = {name: column[whole] for name, column in rows.items()}
-    ids = rows["id"]
-    for use in policy.lists:
-        past = zip(rows[use.column].tolist(), rows["at"].tolist(), strict=True)
-        rows[str(use)] = lists.hold(use, past, len(ids))
-    verdicts = decide(policy, rows, len(ids), None, lambda index: str(ids[index]))
-    matter = np.flatnonzero((verdicts.outcome > 0) | (rows["outcome"] != Outcome.approve.name))
-    partitions, offsets = (rows[name][matter].astype(np.int64) for name in _PLACES)
-    return Redecided(partitions, offsets, [_judgement(verdicts, index) for index in matter.tolist()])
-
-
-def _judgement(verdicts: Verdicts, index: int) -> Judgement:
-    reasons = tuple(reason.code for reason in verdicts.reasons(index))
-    return Judgement(verdicts.actions(index), Outcome(int(verdicts.outcome[index])), reasons, verdicts.hard(index))
-
-
-# --- both
-
-
-def _kept(version: str, means: Means) -> Policy | None:
-    """The past policy of this version; None where its text is not kept, or cannot be read any more."""
-    plain = version.partition("+")[0]
-    text = means.past.policy(plain)
-    try:
-        policy = None if text is None else means.parse(text, version)
-    except PolicyError:
-        return None
-    return policy if policy is not None and policy.version == plain else None
-
-
-def _answer(question: Question, found: Mapping[str, Any]) -> Answer:
-    whole = {name: int(found[name]) for name in ("transactions", "cards", "days", "as_recorded", "labels", "changed")}
+def _answer(question: Question, window: Window, found: Sequence[_Found], before: Sums, book: Book) -> Answer:
+    whole, kinds = whole_of(window, question.effort), kinds_of(book)
+    size = len(book.entries)
+    before, after = widened(before, size), together([widened(one.sums, size) for one in found])
+    counted = sum((one.changed for one in found), Counter[tuple[int, int, int]]())
+    delays = np.concatenate([block.fraud_delays_s for block in window.blocks]) if window.blocks else np.empty(0)
+    policy = question.policy
     return Answer(
-        policy=None if question.policy is None else question.policy.version,
-        lists=sorted({use.name for use in question.policy.lists}) if question.policy is not None else [],
+        policy=None if policy is None else policy.version,
+        lists=[] if policy is None else sorted({use.name for use in policy.lists}),
         model=None if question.model is None else question.model[0],
-        first=question.first.isoformat(),
-        last=question.last.isoformat(),
-        known_at=datetime.fromtimestamp(question.known_at_ms / 1000, UTC).isoformat(timespec="seconds"),
-        frauds=Known(*found["frauds"]),
-        label_delay_days=found["label_delay_days"],
-        before=_side(found["before"], found),
-        after=_side(found["after"], found),
-        moves=[Move(*move) for move in found["moves"]],
-        changes=[_change(*change) for change in found["changes"]],
-        **whole,
+        first=window.first.isoformat(),
+        last=window.last.isoformat(),
+        days=whole.days,
+        transactions=whole.transactions,
+        cards=whole.cards,
+        as_recorded=sum(_as_recorded(block, policy) for block in window.blocks),
+        known_at=datetime.fromtimestamp(window.known_at_ms / 1000, UTC).isoformat(timespec="seconds"),
+        labels=sum(len(block.labelled) for block in window.blocks),
+        frauds=whole.frauds,
+        label_delay_days=float(np.quantile(delays, _DELAY_QUANTILE)) / _DAY_S if len(delays) else None,
+        before=side(before, concerned(before), book, kinds, whole),
+        after=side(after, concerned(after), book, kinds, whole),
+        changed=counted.total(),
+        moves=moves(counted, book),
+        changes=_changes(found, window, question.top, book),
     )
 
 
-def _side(side: Mapping[str, Any], found: Mapping[str, Any]) -> Side:
-    def rate(count: int, of: str, times: float) -> float:
-        return count / found[of] * times if found[of] else 0.0
-
-    return Side(
-        alerts_per_10000=rate(side["alerts"], "transactions", 10_000),
-        contacts_a_day=rate(side["contacts"], "days", 1),
-        held_per_10000_cards=rate(side["held"], "cards", 10_000),
-        **{**side, "caught": Known(*side["caught"]), "missed": Known(*side["missed"])},
-    )
+def _as_recorded(block: Block, policy: Policy | None) -> int:
+    again = [askable(way) for way in block.ways] if policy is None else block.askable(policy).tolist()
+    counts = zip(block.ways, block.counts.tolist(), again, strict=True)
+    return sum(count for way, count, asked in counts if way.scored and not asked)
 
 
-def _change(
-    identifier: str, card: str, time: str, value: int, before: str, after: str, reasons: str | None, fraud: bool | None
-) -> Change:
-    return Change(identifier, card, time, value, before, after, (reasons or "").split(), fraud)
+def _changes(found: Sequence[_Found], window: Window, top: int, book: Book) -> list[Change]:
+    """The ``top`` greatest of all blocks."""
+    every = sorted(chain.from_iterable(one.candidates for one in found), key=lambda each: (-each.value, each.spot))[
+        :top
+    ]
+    told = _told(window, [each.spot for each in every])
+    entries = book.entries
+    return [
+        Change(
+            *told[each.spot], each.value, entries[each.before][0], entries[each.after][0], list(each.reasons),
+            None if each.label == UNKNOWN else each.label == FRAUD,
+        )
+        for each in every
+    ]  # fmt: skip
+
+
+def _told(window: Window, spots: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], tuple[str, str, str]]:
+    """Id, card and time of rows by partition and offset."""
+    if not spots:
+        return {}
+    pieces = list(chain.from_iterable(block.pieces for block in window.blocks))
+    partitions, offsets = (np.array(each, dtype=np.int64) for each in zip(*spots, strict=True))
+    rows = window.fields(pieces, partitions, offsets, ("id", "card", "time"))
+    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
