@@ -21,6 +21,7 @@ from pipeline.core.decision import Actions
 from pipeline.core.features import CATALOGUE
 from pipeline.core.records import Label
 from pipeline.core.scored import by_version
+from pipeline.core.tag_use import TAGS_COLUMN
 from pipeline.core.transaction import Event, Transaction
 
 Columns = Mapping[str, NDArray[Any]]
@@ -68,6 +69,7 @@ SCORED_COLUMNS: Final[Mapping[str, ColumnKind]] = MappingProxyType({
     **dict.fromkeys(("raw", "percentile", "score"), "number"),
     "shadow": "text",
     "counters": "text",
+    TAGS_COLUMN: "text",
     **dict.fromkeys(COUNTED, "number"),
     **dict.fromkeys(_FEATURE_NAMES, "number"),
 })  # fmt: skip
@@ -75,7 +77,7 @@ SCORED_COLUMNS: Final[Mapping[str, ColumnKind]] = MappingProxyType({
 ``billing_value``: what it is worth in minor units of the bank's currency; ``scored``: whether it has features and a
 score, which reversals, credits and clearings of something counted before do not; ``shadow``: the challengers' scores by
 their versions, as a JSON object; missing where none was asked; ``counters`` and ``counted_1`` to ``counted_7``: see
-`archive_counters`."""
+`archive_counters`; ``tags``: the customer's, as the scorer knew them (`tag_use`)."""
 
 LABEL_COLUMNS: Final[Mapping[str, ColumnKind]] = MappingProxyType({
     "source_partition": "integer",
@@ -118,7 +120,7 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     """One record of `scored`, at ``offset`` of its own topic. ``matrix`` float64[n, F]; None: made under another
     catalogue of features, of which only the fingerprint is known here. ``shadow`` float64[n, S], the scores of the
     challengers whose versions are ``shadows``; ``counted`` float64[n, K] the policy's own counters, which ``counters``
-    tells (`archive_counters`)."""
+    tells (`archive_counters`); ``tags`` the customers', None where none were told."""
 
     offset: int
     layout: str
@@ -129,6 +131,7 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     shadow: NDArray[np.float64] | None = None
     counters: str | None = None
     counted: NDArray[np.float64] | None = None
+    tags: Sequence[str | None] | None = None
 
 
 class ArchiveRow(NamedTuple):
@@ -224,6 +227,7 @@ def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
     matrix = np.full((n, len(CATALOGUE)), np.nan)
     raw, layout, shadow = np.full(n, np.nan), np.full(n, None, dtype=np.object_), np.full(n, None, dtype=np.object_)
     counters, counted = np.full(n, None, dtype=np.object_), np.full((n, len(COUNTED)), np.nan)
+    tags = np.full(n, None, dtype=np.object_)
     start = 0
     for block, group in groupby(rows, key=attrgetter("block")):
         chosen = [row.at_row for row in group]
@@ -239,9 +243,11 @@ def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
             if block.counters is not None and block.counted is not None:
                 counters[start:end] = block.counters
                 counted[start:end, : block.counted.shape[1]] = block.counted[chosen]
+            if block.tags is not None:
+                tags[start:end] = [block.tags[at_row] for at_row in chosen]
         start = end
     others = [not row.same_versions for row in rows]
-    counters[others], counted[others] = None, np.nan
+    counters[others], counted[others], tags[others] = None, np.nan, None
     raw[others] = np.nan
     has = np.array([row.block is not None for row in rows])
     score = np.where(has, _floats([row.told.score for row in rows]), np.nan)
@@ -249,5 +255,5 @@ def _scores(rows: Sequence[ArchiveRow]) -> dict[str, NDArray[Any]]:
     features = {name: np.ascontiguousarray(matrix[:, index]) for index, name in enumerate(_FEATURE_NAMES)}
     return {
         "scored": has.astype(np.float64), "layout": layout, "raw": raw, "percentile": percentile, "score": score,
-        "shadow": shadow, "counters": counters, **dict(zip(COUNTED, counted.T.copy(), strict=True)), **features,
+        "shadow": shadow, "counters": counters, TAGS_COLUMN: tags, **dict(zip(COUNTED, counted.T.copy(), strict=True)), **features,
     }  # fmt: skip

@@ -219,6 +219,7 @@ def _block(record: Record) -> tuple[Block, list[int]]:
     shadow = scored.shadow_matrix() if scored.shadows and offsets else None
     counters = names_and_fingerprints(scored.counters, scored.counter_fingerprints)
     counted = scored.counter_matrix() if counters and offsets else None
+    tags = scored.tags_held() if scored.tags and offsets else None
     return Block(
-        record.offset, scored.layout, versions, matrix, raw, scored.shadows, shadow, counters, counted
+        record.offset, scored.layout, versions, matrix, raw, scored.shadows, shadow, counters, counted, tags
     ), offsets

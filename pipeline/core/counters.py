@@ -123,11 +123,14 @@ def parse_counter(name: str, text: str, known: Sequence[str] = ()) -> Counter:
 
 def _condition(text: str, start: int, where: str, known: Sequence[str]) -> Rule:
     for word in re.findall(r"\w+", re.sub(r"'[^']*'", "", where)):
-        if (word.lower() in known and word.lower() not in TRANSACTION_SCHEMA) or word.lower() == "in_list":
+        if (word.lower() in known and word.lower() not in TRANSACTION_SCHEMA) or word.lower() in (
+            "in_list",
+            "has_tag",
+        ):
             at = re.search(rf"\b{word}\b", where)
             place = start + (at.start() if at else 0)
             refuse(text, place, place + len(word), "a counter's condition looks at the transaction's own fields only "
-                   "(a row may not depend on scores, features or lists): use this in the rule instead")  # fmt: skip
+                   "(a row may not depend on scores, features, lists or tags): use this in the rule instead")  # fmt: skip
     try:
         return compile_rule(where, TRANSACTION_SCHEMA)
     except RuleError as error:

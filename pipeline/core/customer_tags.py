@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from pipeline.core.customer_activity import Figures
 from pipeline.core.expressions import Kind
 from pipeline.core.rules import Rule, RuleError, compile_rule
+from pipeline.core.tag_use import TAG_NAME
 from pipeline.core.toml_text import FileError, TomlText
 
 MAX_TAGS: Final = 32
 """A customer's row has a bit for each."""
 MAX_FILE_CHARACTERS: Final = 100_000
 MAX_MEANING: Final = 200
-NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 TAG_SCHEMA: Final[Mapping[str, Kind]] = MappingProxyType(dict.fromkeys(Figures._fields, "number"))
 LANGUAGES: Final = ("en", "zh")
 
@@ -121,7 +121,7 @@ def _tag(file: TomlText, line: int, given: object) -> Tag:
         what = re.sub(r" - at `\$\.?(\w*)`", lambda at: f" ({at[1]})" if at[1] else "", words).replace("`", "")
         file.fail(f"[[tag]]: {what}; a tag has name, when, en and zh, and may have leave",
                   file.key(named[1], line) if named else line)  # fmt: skip
-    if not NAME.fullmatch(table.name):
+    if not TAG_NAME.fullmatch(table.name):
         file.fail(f"{table.name[:80]!r} is no name: a–z first, then a–z, 0–9, _ (at most 64)", file.key("name", line))
     for language in LANGUAGES:
         if not 0 < len(getattr(table, language).strip()) <= MAX_MEANING:

@@ -40,7 +40,7 @@ KNOWN_AFTER = 10
 """Transactions after which a card's habits count as known; before, its decisions say ``warming_up``."""
 TOLD_DECIMALS = 6
 """A decision tells its features so exactly; `scored` has them whole."""
-_SCORED_ROWS = (MAX_RECORD_BYTES - 4_096) // (8 * (len(CATALOGUE) + 8 + SLOTS + 2 * MOST + MAX_CHALLENGERS) + 300)
+_SCORED_ROWS = (MAX_RECORD_BYTES - 8_192) // (8 * (len(CATALOGUE) + 9 + SLOTS + 2 * MOST + MAX_CHALLENGERS) + 300)
 """Rows of a `scored` record: its columns, and at most 300 bytes of id, token and customer a row."""
 _SEEN = next(index for index, feature in enumerate(CATALOGUE) if feature.name == "transactions_seen")
 _NAMES = tuple(feature.name for feature in CATALOGUE)
@@ -207,6 +207,8 @@ class _Writer:
         if any(customers):
             record.customer_ids = customers
             record.declined = bytes([transaction.response_code not in APPROVED for transaction in transactions])
+            record.tag_names = table.tags.names
+            record.tags = table.tags.bits.take(chosen).astype("<u8", copy=False).tobytes()
         policy = self._versions.policy
         if policy.counter_names:
             record.counter_layout, record.counters = policy.counter_layout, policy.counter_names

@@ -22,6 +22,7 @@ from pipeline.core.entity_counters import NO_ENTITY_COUNTERS, EntityCounters
 from pipeline.core.lists import Lists, ListUse, list_use
 from pipeline.core.policy_counters import read_counters
 from pipeline.core.rules import Rule, RuleError, Schema, compile_rule
+from pipeline.core.tag_use import TagUse, tag_use
 from pipeline.core.toml_text import FileError, TomlText
 
 MAX_FILE_CHARACTERS = 200_000
@@ -70,7 +71,8 @@ class Explanation(NamedTuple):
 
 class Policy(NamedTuple):
     """``version``: the name and the beginning of the file's SHA-256. ``columns``: all that deciding looks at; ``lists``:
-    the bank's lists among that, each with ``file:line`` of a rule that asks it; ``counters``: per card;
+    the bank's lists among that, each with ``file:line`` of a rule that asks it; ``tags``: of customers, likewise;
+    ``counters``: per card;
     ``entity_counters``: per merchant and per customer."""
 
     name: str
@@ -83,6 +85,7 @@ class Policy(NamedTuple):
     lists: Mapping[ListUse, str] = MappingProxyType({})
     control_group: ControlGroup | None = None
     entity_counters: EntityCounters = NO_ENTITY_COUNTERS
+    tags: Mapping[TagUse, str] = MappingProxyType({})
 
     @property
     def counter_names(self) -> tuple[str, ...]:
@@ -107,6 +110,15 @@ class Policy(NamedTuple):
     def unmet(self, lists: Lists) -> list[str]:
         """Why ``lists`` are not enough for this policy, a sentence each with its place in the file."""
         return [f"{place}: {wrong}" for use, place in self.lists.items() if (wrong := lists.unmet(use)) is not None]
+
+    def unknown_tags(self, names: Collection[str]) -> list[str]:
+        """Which tags this policy asks that are not among ``names``, a sentence each with its place in the file."""
+        there = ", ".join(sorted(names)) or "none"
+        return [
+            f"{place}: {use}: there is no such tag (there are: {there}): name it in tags.toml, or correct it here"
+            for use, place in self.tags.items()
+            if use.name not in names
+        ]
 
     def in_force(self, lists: Lists) -> "Policy":
         """This policy deciding with ``lists`` (which are enough for it): its version says with which, for a decision can
@@ -169,6 +181,7 @@ class _Reader:
         self._schema = schema
         self._known_words = known_words
         self._lists: dict[ListUse, str] = {}
+        self._tags: dict[TagUse, str] = {}
 
     def policy(self) -> Policy:
         data = self._file.data
@@ -194,7 +207,7 @@ class _Reader:
         digest = hashlib.sha256(self._file.text.encode()).hexdigest()
         return Policy(
             name, f"{name}@{digest[:12]}", thresholds, rules, explanations, columns, counters, self._lists, group,
-            entity_counters,
+            entity_counters, self._tags,
         )  # fmt: skip
 
     def _control_group(self) -> ControlGroup | None:
@@ -285,6 +298,8 @@ class _Reader:
             self._file.fail(f"when: {error.message}, at {error.piece!r}", line + error.line - 1)
         for use in filter(None, map(list_use, sorted(rule.columns))):
             self._lists.setdefault(use, self._file.place(line))
+        for asked in filter(None, map(tag_use, sorted(rule.columns))):
+            self._tags.setdefault(asked, self._file.place(line))
         return rule
 
     def _figures(self, figures: Sequence[str], table: int) -> tuple[str, ...]:

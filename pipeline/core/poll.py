@@ -16,6 +16,7 @@ from pipeline.core.entity_table import EMPTY_TABLE, EntityTable
 from pipeline.core.lists import NO_LISTS, Lists
 from pipeline.core.merchant_table import EMPTY_MERCHANTS, Merchants
 from pipeline.core.policy import Policy
+from pipeline.core.tag_table import EMPTY_TAGS, HeldTags, TagTable
 from pipeline.core.topics import Outgoing, Record
 from pipeline.core.transaction import Event
 
@@ -64,6 +65,7 @@ class Versions(NamedTuple):
     customers: CustomerTable = EMPTY_CUSTOMERS
     challengers: Sequence[Challenger] = ()
     counts: EntityCounts = NOTHING_TOLD
+    tags: TagTable = EMPTY_TAGS
 
 
 NO_NOTES: Mapping[bytes, bytes] = MappingProxyType({})
@@ -110,7 +112,8 @@ class Row(NamedTuple):
 class Table(NamedTuple):
     """A poll's ``n`` rows as arrays: ``matrix`` float64[n, C] in the order of the catalogue, the others float64[n] or
     bool[n]. Exempt rows have scores of 0. ``counted`` float64[n, K]: the policy's own counters, NaN: unknown; ``hits``: what
-    the rows count for those per merchant and per customer (`EntityCounters.hits`), None where there are none of these."""
+    the rows count for those per merchant and per customer (`EntityCounters.hits`), None where there are none of these;
+    ``tags``: of the customers."""
 
     keys: EntityKeys
     matrix: Floats
@@ -119,5 +122,6 @@ class Table(NamedTuple):
     percentile: Floats
     score: Floats
     counted: Floats
+    tags: HeldTags
     shadows: Sequence[Shadow] = ()
     hits: Floats | None = None

@@ -14,6 +14,7 @@ from pipeline.core import expressions
 from pipeline.core.expressions import Condition, Kind, Value
 from pipeline.core.lists import LIST_COLUMNS, LIST_NAME, ListUse
 from pipeline.core.rule_error import refuse
+from pipeline.core.tag_use import TAG_NAME, TagUse
 
 Schema = Mapping[str, Kind]
 
@@ -57,12 +58,12 @@ class Compiler:
         self._depth = 0
         self.calculates = False
         self.divides = False
-        self.asks_lists = False
+        self.asks_beside = False
 
     def sql(self, tree: Any) -> str:
-        """For DuckDB, which divides by zero to infinity and has no lists: the rule's own text unless it divides by a
-        column or asks a list."""
-        if not (self.divides or self.asks_lists):
+        """For DuckDB, which divides by zero to infinity and has neither lists nor tags: the rule's own text unless it
+        divides by a column or asks for one of these."""
+        if not (self.divides or self.asks_beside):
             return self._text
         return str(tree.transform(_for_duckdb).sql(dialect="duckdb"))
 
@@ -188,13 +189,26 @@ class Compiler:
             return expressions.literal(-self._plain_number(node.this))
         return expressions.negative(*self._numbers(node, node.this))
 
+    def _asked(self, node: Any) -> Condition:
+        """A function of our own: no other unknown one comes through the look at the tokens."""
+        return self._has_tag(node) if node.name.lower() == "has_tag" else self._in_list(node)
+
+    def _has_tag(self, node: Any) -> Condition:
+        named = node.expressions
+        if len(named) != 1 or not isinstance(named[0], exp.Literal) or not named[0].is_string:
+            self._fail(node, "HAS_TAG takes a tag's name in single quotes")
+        if not TAG_NAME.fullmatch(named[0].name):
+            self._fail(node, "a tag's name is a–z first, then a–z, 0–9, _ (at most 64)")
+        self.asks_beside = True
+        return expressions.as_condition(expressions.column(str(TagUse(named[0].name)), "boolean"))
+
     def _in_list(self, node: Any) -> Condition:
         column, *others = node.expressions
         if len(others) != 1 or not isinstance(column, exp.Column) or column.name.lower() not in LIST_COLUMNS:
             self._fail(node, f"IN_LIST takes one of {', '.join(LIST_COLUMNS)} and a list's name in single quotes")
         if not (isinstance(others[0], exp.Literal) and others[0].is_string and LIST_NAME.fullmatch(others[0].name)):
             self._fail(node, "the list's name stands in single quotes: a–z first, then a–z, 0–9, _ (at most 64)")
-        self.asks_lists = True
+        self.asks_beside = True
         use = ListUse(column.name.lower(), others[0].name)
         return expressions.as_condition(expressions.column(str(use), "boolean"))
 
@@ -312,7 +326,7 @@ _METHODS: Mapping[type[Any], Callable[[Compiler, Any], Value | Condition]] = {
     exp.Greatest: Compiler._extreme,
     exp.Round: Compiler._round,
     exp.Nullif: Compiler._nullif,
-    exp.Anonymous: Compiler._in_list,  # no other unknown function comes through the look at the tokens
+    exp.Anonymous: Compiler._asked,
 }
 
 
@@ -320,6 +334,8 @@ def _for_duckdb(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Div) and not isinstance(node.expression, exp.Literal):
         return exp.Div(this=node.this, expression=exp.Nullif(this=node.expression, expression=exp.Literal.number(0)))
     if isinstance(node, exp.Anonymous):
+        if node.name.lower() == "has_tag":
+            return sqlglot.parse_one(TagUse(node.expressions[0].name).sql(), dialect="duckdb")
         column, name = node.expressions
         return sqlglot.parse_one(ListUse(column.name.lower(), name.name).sql(), dialect="duckdb")
     return node

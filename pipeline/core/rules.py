@@ -4,7 +4,8 @@ The language is an allow-list: what is not named here is refused when the rule i
 so nothing can look at another row, run long or fail while transactions are decided. A rule hits where its condition
 is TRUE; missing values are NULL, as SQL has them. DuckDB evaluates the same rule over an archive (`Rule.sql`).
 
-``in_list(merchant, 'hot')`` asks one of the bank's own lists: to the rule a column of its own, named as it is written.
+``in_list(merchant, 'hot')`` asks one of the bank's own lists, ``has_tag('frequent')`` a tag of the customer: to the rule
+a column of its own, named as it is written.
 """
 
 import difflib
@@ -28,14 +29,16 @@ __all__ = ["Columns", "Kind", "Rule", "RuleError", "Schema", "compile_rule", "co
 
 MAX_CHARACTERS = 2_000
 
-FUNCTIONS = ("abs", "ceil", "ceiling", "coalesce", "floor", "greatest", "in_list", "least", "nullif", "round")
+FUNCTIONS = (
+    "abs", "ceil", "ceiling", "coalesce", "floor", "greatest", "has_tag", "in_list", "least", "nullif", "round",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A compiled rule. ``columns`` are those it looks at; ``sql`` is what DuckDB evaluates alike (the rule's own text
     but for divisions, whose divisor is made NULL where it is zero: DuckDB would answer infinity; and for lists, which
-    are looked up in a table, see `ListUse.sql`)."""
+    are looked up in a table, see `ListUse.sql`; and for tags, see `TagUse.sql`)."""
 
     text: str
     columns: frozenset[str]

@@ -34,7 +34,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``shadow`` float64[n × S] row-major are the scores of the challengers, whose versions are ``shadows``, NaN: not asked.
     ``customer_ids`` are the customers as they were given, "" where none was; ``declined`` uint8[n], 1 where the switch had
-    declined it.
+    declined it. ``tags`` uint64[n] are the customers' tags, the n-th bit for the n-th of ``tag_names``; told wherever
+    customers are.
     """
 
     partition: int
@@ -62,6 +63,8 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
     shadow: bytes = b""
     customer_ids: Sequence[str] = ()
     declined: bytes = b""
+    tag_names: Sequence[str] = ()
+    tags: bytes = b""
 
     def check(self) -> None:
         """Raises ValueError when the columns are not all of one length."""
@@ -82,6 +85,18 @@ class Scored(msgspec.Struct, kw_only=True, omit_defaults=True):
             raise ValueError("not one score of each challenger a row")
         if any(len(column) != 8 * len(self.ids) for column in columns) or len(self.cards) != len(self.ids):
             raise ValueError("columns of different lengths")
+
+    def tags_held(self) -> list[str | None]:
+        """The names of each customer's tags, with blanks between; None where no customer was given, or no tags were
+        told. Raises ValueError for bits without a name."""
+        n = len(self.ids)
+        if not self.tags:
+            return [None] * n
+        held = np.frombuffer(self.tags, dtype="<u8").tolist()
+        if not len(held) == len(self.customer_ids) == n or max(held, default=0) >> len(self.tag_names):
+            raise ValueError("tags of more than they name, or of other customers")
+        words = {bits: " ".join(name for at, name in enumerate(self.tag_names) if bits >> at & 1) for bits in {*held}}
+        return [words[bits] if customer else None for bits, customer in zip(held, self.customer_ids, strict=True)]
 
     def source_offsets(self) -> NDArray[np.int64]:
         return np.frombuffer(self.offsets, dtype="<i8")

@@ -162,7 +162,8 @@ def _score(
         hits = counters.hits([row.event for row in rows], exempt)
         told_counts = versions.counts.values(counters, keys, hits)
         counted = np.hstack((counted, told_counts)) if versions.policy.counters else told_counts
-    return Table(keys, matrix, exempt, raw, percentile, score, counted, shadows, hits)
+    tags = versions.tags.held(keys, rows)
+    return Table(keys, matrix, exempt, raw, percentile, score, counted, tags, shadows, hits)
 
 
 def _decide(rows: Sequence[Row], table: Table, versions: Versions) -> tuple[Verdicts, ShadowTold]:
@@ -173,6 +174,7 @@ def _decide(rows: Sequence[Row], table: Table, versions: Versions) -> tuple[Verd
         for number, name in enumerate(policy.counter_names)
         if name in policy.columns
     }
+    counted |= {str(use): table.tags.holds(use.name) for use in policy.tags}
     named = columns(events, table.matrix, table.score, table.percentile, policy.columns, counted, versions.lists)
 
     def because(told: NDArray[np.int64]) -> Iterator[list[Reason]]:

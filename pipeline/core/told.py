@@ -8,7 +8,7 @@ its beginning, in its order, ends with what is in force, though most rows are to
 What this puts on the topic has a bound, however busy the bank: `MAX_CHANGED` rows and the 256th part of all rows a telling.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ import numpy as np
 from models.envelope import SealBroken, open_content, seal_content
 from pipeline.core.topics import MAX_RECORD_BYTES, Outgoing
 
-Kind = Literal["merchants", "customers", "counters"]
+Kind = Literal["merchants", "customers", "counters", "tags"]
 Rows = Mapping[int, bytes]
 """Digest of an entity → its row."""
 
@@ -36,7 +36,7 @@ _KEY: Final = b"told:"
 class Told(NamedTuple):
     """One record. ``part``: all rows there are of this part; None: rows that changed. ``epoch``: of the learner that tells
     it, ``sequence`` rises with every telling of a kind. ``read``: topic → partition → offset of the first record of it
-    that is not in these rows."""
+    that is not in these rows. ``names``: what the rows speak of, where they do so by number."""
 
     kind: Kind
     epoch: int
@@ -44,6 +44,7 @@ class Told(NamedTuple):
     part: int | None
     rows: Rows
     read: Mapping[str, Mapping[int, int]]
+    names: Sequence[str] = ()
 
 
 class _Content(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -55,6 +56,7 @@ class _Content(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     lengths: bytes
     rows: bytes
     read: dict[str, dict[int, int]]
+    names: tuple[str, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -68,12 +70,13 @@ def tellings(
     changed: Rows,
     part_of: Callable[[int], Rows],
     read: Mapping[str, Mapping[int, int]],
+    names: Sequence[str] = (),
 ) -> Iterator[Told]:
     """The two records of the telling with this ``sequence``. ``part_of`` a part's number: all its rows, the changed ones
     among them."""
-    yield Told(kind, epoch, sequence, None, changed, read)
+    yield Told(kind, epoch, sequence, None, changed, read, names)
     part = sequence % PARTS
-    yield Told(kind, epoch, sequence, part, part_of(part), read)
+    yield Told(kind, epoch, sequence, part, part_of(part), read, names)
 
 
 def seal_told(told: Told, key: bytes) -> Outgoing:
@@ -90,11 +93,10 @@ def _packed(told: Told) -> bytes:
     entities = np.fromiter(told.rows, dtype="<u8", count=len(told.rows)).tobytes()
     lengths = bytes(map(len, told.rows.values()))
     read = {topic: dict(sorted(offsets.items())) for topic, offsets in sorted(told.read.items())}
+    rows = b"".join(told.rows.values())
     return _encoder.encode(
-        _Content(
-            told.kind, told.epoch, told.sequence, told.part, entities, lengths, b"".join(told.rows.values()), read
-        )
-    )  # fmt: skip
+        _Content(told.kind, told.epoch, told.sequence, told.part, entities, lengths, rows, read, tuple(told.names))
+    )
 
 
 def open_told(sealed: bytes, key: bytes) -> Told:
@@ -125,7 +127,7 @@ def _unpacked(content: bytes) -> Told:
     for entity, length in zip(keys.tolist(), found.lengths, strict=True):
         rows[entity] = found.rows[start : start + length]
         start += length
-    return Told(found.kind, found.epoch, found.sequence, found.part, rows, found.read)
+    return Told(found.kind, found.epoch, found.sequence, found.part, rows, found.read, found.names)
 
 
 class EpochOver(ValueError):

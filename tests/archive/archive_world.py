@@ -171,6 +171,7 @@ def _row(partition: int, source: Any, event: Any, told: Mapping[str, Any], block
         "scored": block is not None,
         "shadow": None,
         "counters": None,
+        "tags": None if block is None or transaction.customer is None else "",
         **dict.fromkeys(COUNTED),
         "layout": None if block is None else LAYOUT,
         "raw": None if block is None else np.frombuffer(block.raw)[index],

@@ -21,10 +21,13 @@ from pipeline.adapters.memory import StoredRecord
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.version_files import VersionFiles
 from pipeline.core.columns import SCHEMA
+from pipeline.core.entities import digest_of
 from pipeline.core.features import CATALOGUE, LAYOUT, MODEL_FEATURES, NUMBER_OF, SURPRISE_FEATURES, UNIT
 from pipeline.core.lists import Lists, parse_list
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.poll import Challenger, Versions
+from pipeline.core.tag_table import TagTable
+from pipeline.core.told import Told
 from pipeline.core.topics import MODEL_KEY, POLICY_KEY
 from pipeline.core.words import parse_words
 from pipeline.lab.explain.recompute import Means
@@ -91,9 +94,20 @@ name = "listed"
 when = "in_list(merchant, 'hot') and amount > 1000"
 actions = { card = "limit", scope = "online" }
 reason = "large_amount"
+[[rule]]
+name = "tagged"
+when = "has_tag('frequent') and not has_tag('night_owl') and amount > 1200"
+actions = { contact = "notify" }
+reason = "large_amount"
 """
-"""With counters, and a list that knows one merchant for a while."""
+"""With counters, a list that knows one merchant for a while, and tags of customers."""
 LISTS = Lists([parse_list("hot", f'column = "merchant"\n[entries]\nm1 = "always"\nm2 = {UNTIL}\n', "hot.toml")])
+TAGS = TagTable()
+TAGS.take(
+    Told(
+        "tags", 1, 1, None, {digest_of("c0"): b"\1\0\0\0", digest_of("c1"): b"\3\0\0\0"}, {}, ("frequent", "night_owl")
+    )
+)
 
 
 def labelled(seed: int) -> Labelled:
@@ -159,7 +173,7 @@ class Past:
                 beside = [Challenger(self.models[2], 0.5)] if number // 340 % 3 == 1 else []
                 model = self.models[number // 340 % 3]
                 ruling = policies[number // 170 % len(policies)].in_force(LISTS)
-                under = Versions(ruling, model, MONEY, challengers=beside, lists=LISTS)
+                under = Versions(ruling, model, MONEY, challengers=beside, lists=LISTS, tags=TAGS)
                 traffic.score(number // 17 % 2, under=under)
         for partition in (0, 1):
             traffic.score(partition, under=under)

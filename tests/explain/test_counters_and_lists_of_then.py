@@ -29,9 +29,11 @@ def test_decisions_by_counters_and_lists_come_out_the_same(past: Past) -> None:
     explained = [explainer.explain(row) for row in rows]
     assert Counter(one.decision_again.verdict for one in explained) == {"same": len(rows)}
     hit = Counter(rule.name for one in explained for rule in one.rules or () if rule.hit)
-    assert min(hit[name] for name in ("often_now", "abroad", "listed")) > 5, hit
+    assert min(hit[name] for name in ("often_now", "abroad", "listed", "tagged")) > 5, hit
     listed = next(one for one in explained if any(rule.name == "listed" and rule.hit for rule in one.rules or ()))
     assert "in_list(merchant, 'hot') = 1" in tell(listed, "en")
+    tagged = next(one for one in explained if any(rule.name == "tagged" and rule.hit for rule in one.rules or ()))
+    assert "has_tag('frequent') = 1" in tell(tagged, "en")
 
 
 def test_another_value_another_list_and_a_counter_that_was_not_there_are_noticed(past: Past) -> None:
@@ -41,6 +43,13 @@ def test_another_value_another_list_and_a_counter_that_was_not_there_are_noticed
     assert (found.decision_again.verdict, found.decision_again.why) == ("differs", "decision_differs")
     found = Explainer(past.means).explain(row | {"counters": None})
     assert found.decision_again.why == "not_archived"
+    row = next(
+        r
+        for r in rows
+        if r["tags"] == "frequent" and r["outcome"] == "notify" and r["policy_version"].startswith("own@")
+    )
+    assert Explainer(past.means).explain(row).decision_again.verdict == "same"
+    assert Explainer(past.means).explain(row | {"tags": ""}).decision_again.why == "decision_differs"
     other = Lists([parse_list("hot", 'column = "merchant"\n[entries]\nm1 = "always"\n', "hot.toml")])
     for lists in (other, Lists()):
         found = Explainer(past.means._replace(lists=lists)).explain(row)

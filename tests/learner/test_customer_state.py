@@ -23,13 +23,17 @@ from pipeline.adapters.memory import FixedClock, MemoryLog, MemoryReader, Stored
 from pipeline.core import customer_activity as rows_of
 from pipeline.core.columns import SCHEMA
 from pipeline.core.currencies import parse_rates
+from pipeline.core.entities import EntityKeys, digest_of
 from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.policy import parse_policy
-from pipeline.core.poll import Part, Versions
+from pipeline.core.poll import Part, Row, Versions
 from pipeline.core.records import CustomerState, Label
 from pipeline.core.scored import Scored, decode, encode
 from pipeline.core.scoring import score_poll
+from pipeline.core.tag_table import TagTable
+from pipeline.core.told import Gathered, open_told, seal_told
 from pipeline.core.topics import CONTROL, CUSTOMER_STATE, LABELS, SCORED
+from pipeline.core.transaction import Event, Transaction
 from pipeline.ports import Outgoing
 from pipeline.roles.learner.course import FeatureSpace
 from pipeline.roles.learner.customer_metrics import CustomerMetrics
@@ -383,6 +387,58 @@ def test_a_changed_file_of_tags_counts_at_once_and_a_wrong_one_never(tmp_path: P
     asyncio.run(run())
 
 
+def known(topic: list[Outgoing], key: bytes) -> TagTable:
+    """What a scorer makes of records of ``control``."""
+    table = TagTable()
+    for record in topic:
+        if (record.key or b"").startswith(b"told:tags:"):
+            table.take(open_told(record.value or b"", key))
+    return table
+
+
+def tags_of(table: TagTable, customer: str) -> set[str]:
+    digests = np.array([digest_of(customer)], dtype=np.uint64)
+    paying = Transaction(id="t", card="c", customer=customer, time="", amount=1, currency="CNY")
+    given = Row(None, Event(paying, 0.0, 1.0), False)  # type: ignore[arg-type]
+    held = table.held(EntityKeys(np.zeros(1), digests, digests, digests, digests), [given])
+    return {name for name in held.names if held.holds(name)[0] == 1.0}
+
+
+def test_scorers_are_told_of_tags_as_they_change_and_again_after_a_restart(tmp_path: Path) -> None:
+    async def run() -> None:
+        place, topic, gathered = Place(tmp_path), list[Outgoing](), Gathered()
+
+        def tell() -> TagTable:
+            for told in place.customers.tellings(1):
+                topic.append(seal_told(told, b"k" * 16))
+                gathered.take(told)
+            return known(topic, b"k" * 16)
+
+        for number in range(4):
+            await place.put(0, scored(0, 2 * number, [pay("a", START + number, abroad=1.0), pay("b", START + number)]))
+        assert (tags_of(tell(), "a"), tags_of(tell(), "b")) == ({"traveller"}, set())
+        before = len(topic)
+        await place.put(0, scored(0, 8, [pay("a", START + 9, abroad=1.0), pay("b", START + 9)]))
+        tell()
+        assert len(topic) == before, "nothing changed: nothing is told"
+        await place.say(label("t0-1", "b"))
+        assert tags_of(tell(), "b") == {"victim"}
+        await place.tell()
+        place.customers = place.anew()
+
+        async def go_on() -> bool:
+            return True
+
+        place.file.write_text(TAGS.replace('"victim"', '"defrauded"'))
+        place.customers = place.anew()
+        await place.customers.begin({0: 5, 1: 0}, go_on, 0.0, 1.0, gathered)
+        assert (tags_of(tell(), "a"), tags_of(tell(), "b")) == ({"traveller"}, set()), "that tag is no more"
+        await place.put(0, scored(0, 10, [pay("b", START + 10)]))
+        assert tags_of(tell(), "b") == {"defrauded"}
+
+    asyncio.run(run())
+
+
 def test_limits_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         place = Place(tmp_path)
@@ -434,6 +490,8 @@ def test_the_learner_tells_of_customers_and_finds_them_again(tmp_path: Path) -> 
         assert figures["cardwatch_customers"] == 2
         told = {entry.key: msgspec.json.decode(entry.value or b"") for entry in bank.log.of(CUSTOMER_STATE)}
         assert told[b"b"]["tags"] == ["traveller"]
+        table = known(bank.log.of(CONTROL), bank.key)
+        assert (tags_of(table, "a"), tags_of(table, "b")) == (set(), {"traveller"})
         bank.clock.time += AGAIN_S
         bank.log.put(LABELS, label("t0-0", "a"))
         bank.log.put(SCORED, scored(0, 120, [pay("a", START + 61)]))

@@ -109,6 +109,21 @@ def test_a_secret_that_is_wrong_is_not_repeated(config: Path) -> None:
     assert "hush" not in "\n".join(lines)
 
 
+def test_a_rule_that_asks_a_tag_there_is_not_is_named(config: Path) -> None:
+    policy = config / "policies" / "default.toml"
+    text = policy.read_text().replace(
+        'when = "declines_1h > 4.5"', "when = \"declines_1h > 4.5 and not has_tag('frequnt')\""
+    )
+    policy.write_text(text)
+    (line,) = [number for number, each in enumerate(text.split("\n"), 1) if "has_tag" in each]
+    code, lines = check(config)
+    assert code == 2
+    (told,) = {each for each in lines if "has_tag" in each}
+    assert told.startswith(f"{policy}:{line}: has_tag('frequnt'): there is no such tag (there are: ")
+    policy.write_text(text.replace("frequnt", "frequent"))
+    assert check(config)[0] == 0
+
+
 def test_counters_and_lists_are_explained(config: Path) -> None:
     policy = config / "policies" / "default.toml"
     text = policy.read_text().replace(

@@ -49,6 +49,8 @@ sys.path.append(str(Path(__file__).parents[1] / "archive"))
 from archive_world import Place
 
 ACTIONS = ("transaction", "card", "contact", "queue")
+TAGGED = {"c0": ("frequent",), "c1": ("frequent", "night_owl"), "c2": ()}
+"""As `explain_world.TAGS` has them."""
 KNOWN_AT = 1_800_000_000_000
 TRANSACTIONS = 442
 
@@ -130,6 +132,8 @@ def brute(
                 value, now = row[use.column], row["at"]
                 held = now < LISTS.by_name[use.name].until.get(value, -np.inf)
                 columns[str(use)] = np.array([np.nan if value is None else held], dtype=np.float64)
+            for use in ruling.tags:
+                columns[str(use)] = np.array([use.name in TAGGED[row["customer"]]], dtype=np.float64)
             if model is not None:
                 matrix = np.array(
                     [[np.nan if row[f.name] is None else row[f.name] for f in CATALOGUE]], dtype=np.float64
@@ -226,6 +230,8 @@ OWN_WHENS = (
     "times > 2 or foreign_3h is null",
     "in_list(merchant, 'hot')",
     "not in_list(merchant, 'hot') and foreign_3h > times * 2000",
+    "has_tag('frequent') and amount > 900",
+    "not has_tag('night_owl') or amount > 8000",
 )
 DONE = (
     'queue = "review"', 'contact = "notify"', 'contact = "verify"', 'card = "hold", contact = "verify"',

@@ -22,6 +22,7 @@ from pipeline.core.grounds import grounds, reasons
 from pipeline.core.lists import NO_LISTS, Lists
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Floats
+from pipeline.core.tag_use import TAGS_COLUMN
 from pipeline.core.words import Words
 from pipeline.lab.explain.explanation import Again, Explanation, FeatureValue, GroundTold, Limit, ShadowSeen, ToldReason
 from pipeline.lab.explain.near import TakenApart, Value, rules_seen, take_apart
@@ -266,6 +267,8 @@ class _Seen:
             self.columns[name] = np.array([value_of(row, fingerprint)[1]], dtype=np.float64)
         for use in policy.lists:
             self.columns[str(use)] = lists.hold(use, [(row[use.column], row["at"])], 1)
+        for asked in policy.tags:
+            self.columns[str(asked)] = np.array([asked.of(row.get(TAGS_COLUMN))])
         exempt = np.array([not row["scored"]])
         self._verdicts: Verdicts = decide(
             policy, self.columns, 1, exempt, lambda index: str(row["id"]),

@@ -14,6 +14,7 @@ from pipeline.core.decision import Outcome
 from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.lists import LIST_COLUMNS, NO_LISTS, Lists
 from pipeline.core.policy import Policy, PolicyError
+from pipeline.core.tag_use import TAGS_COLUMN
 from pipeline.lab.whatif.block import Block, Places, askable
 from pipeline.lab.whatif.candidate import Refused, columns_of, same_lists
 from pipeline.lab.whatif.deciding import Book, Decided
@@ -45,7 +46,7 @@ def decided_again(
     policies = _asked(policy, sorted(one for one in versions if one is not None), window, means)
     parts: dict[int, list[tuple[Places, Sequence[Judgement]]]] = {}
     done, whole = 0, sum(block.n for block in window.blocks)
-    wanted = sorted({*_NEEDED, *_MEASURES, *_FEATURES, *SCHEMA, "at", "counters", *COUNTED, *LIST_COLUMNS})
+    wanted = sorted({*_NEEDED, *_MEASURES, *_FEATURES, *SCHEMA, "at", "counters", *COUNTED, *LIST_COLUMNS, TAGS_COLUMN})
     for rows in means.archive.columns(window.first, window.last, wanted, "", AT_A_TIME):
         done += len(rows["id"])
         progress(done, whole)
@@ -127,6 +128,8 @@ def _decided(policy: Policy, rows: dict[str, NDArray[Any]], lists: Lists) -> tup
     for use in policy.lists:
         past = zip(rows[use.column].tolist(), rows["at"].tolist(), strict=True)
         rows[str(use)] = lists.hold(use, past, len(ids))
+    for asked in policy.tags:
+        rows[str(asked)] = np.array([asked.of(tags) for tags in rows[TAGS_COLUMN].tolist()])
     verdicts = decide(policy, rows, len(ids), None, lambda index: str(ids[index]))
     matter = np.flatnonzero((verdicts.outcome > 0) | (rows["outcome"] != Outcome.approve.name))
     partitions, offsets = (rows[name][matter].astype(np.int64) for name in _PLACES)

@@ -4,7 +4,7 @@ Also how far `scored` must be read again should all of this be lost: to where th
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,8 @@ from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.label_book import RANK
 from pipeline.core.records import Label
 from pipeline.core.scored import Scored, decode
+from pipeline.core.tag_table import TagLedger
+from pipeline.core.told import Gathered
 from pipeline.core.transaction import Refused, unix_seconds
 from pipeline.ports import Record
 from pipeline.roles.learner.customer_metrics import CustomerMetrics
@@ -61,9 +63,11 @@ _label_decoder = msgspec.json.Decoder(Label)
 class CustomerBook:
     """Rows by customer (UTF-8), those who paid longest ago first, and who is to be told of."""
 
-    def __init__(self, tags: Tags, zone: ZoneInfo, metrics: CustomerMetrics) -> None:
+    def __init__(self, tags: Tags, zone: ZoneInfo, metrics: CustomerMetrics, told: Gathered | None = None) -> None:
         self.rows: dict[bytes, bytes] = {}
         self.tags = tags
+        self.ledger = TagLedger(tags.names, told)
+        """What scorers are told of the tags."""
         self.read: dict[int, int] = {}
         """Partition of `scored` → offset of the next record."""
         self.floor: dict[int, int] = {}
@@ -95,6 +99,8 @@ class CustomerBook:
     def restored(self) -> None:
         self.rows = dict(sorted(self.rows.items(), key=lambda item: newest_at(item[1])))
         self.read = dict(self.floor)
+        for customer, held in self._tagged():
+            self.ledger.put(customer, held)
         cards = [(card, customer) for customer, row in self.rows.items() for card in cards_of(row)]
         self._owners.begin([card for card, _ in cards], [customer for _, customer in cards])
 
@@ -178,6 +184,8 @@ class CustomerBook:
         after: list[int] = self.tags.after(held, matrix).tolist()
         for customer, row, figure, was, tags in zip(customers, rows, known, before, after, strict=True):
             now = band_after(was[0], figure.risk), tags
+            if tags != was[1]:
+                self.ledger.put(digest_of(customer.decode()), tags)
             if now != was:
                 self.rows[customer] = with_standing(row, *now)
                 self.changed[customer] = None
@@ -213,7 +221,14 @@ class CustomerBook:
                     moved[held] = tags.bits(self.tags.of(held))
                 if held != moved[held]:
                     self.rows[customer] = with_standing(row, band, moved[held])
+            self.ledger.rename(tags.names, self._tagged())
         self.tags = tags
+
+    def _tagged(self) -> Iterator[tuple[int, int]]:
+        """Digest and tags of the customers that have any."""
+        for customer, row in self.rows.items():
+            if held := standing(row)[1]:
+                yield digest_of(customer.decode()), held
 
     def told(self, customers: Iterable[bytes]) -> None:
         """The log has the present state of ``customers``: go on from there."""
@@ -242,5 +257,6 @@ class CustomerBook:
                 break
             gone.append(customer)
         for customer in gone:
+            self.ledger.put(digest_of(customer.decode()), 0)
             del self.rows[customer]
         return len(gone)

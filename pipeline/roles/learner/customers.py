@@ -5,7 +5,7 @@ of `scored` all from ``read_from`` on, where the rows know what they have counte
 is lost but what Kafka no longer holds. Labels are told of before the snapshot of the models that has read them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ import structlog
 
 from pipeline.core.customer_state import record_of
 from pipeline.core.customer_tags import TagError, parse_tags
+from pipeline.core.told import Gathered, Told
 from pipeline.core.topics import CUSTOMER_STATE, SCORED
 from pipeline.ports import Clock, Log, Reader, Record
 from pipeline.roles.learner.control import LogSilent
@@ -70,11 +71,16 @@ class Customers:
         self._last = self._looked = clock.now()
 
     async def begin(
-        self, reading: Mapping[int, int], go_on: Callable[[], Awaitable[bool]], poll_s: float, silence_s: float
+        self,
+        reading: Mapping[int, int],
+        go_on: Callable[[], Awaitable[bool]],
+        poll_s: float,
+        silence_s: float,
+        told: Gathered | None = None,
     ) -> None:
         """Find the way back: what was told, and `scored` from there up to ``reading``, from where the caller goes on.
-        Raises LogSilent."""
-        self.book = CustomerBook(self._tags, self._zone, self._metrics)
+        ``told``: the tags that an earlier learner told scorers of. Raises LogSilent."""
+        self.book = CustomerBook(self._tags, self._zone, self._metrics, told)
         self._told_at.clear()
         reader = self._open_state()
         try:
@@ -175,6 +181,10 @@ class Customers:
             self._tags = tags
             self.book.retag(tags)
             _log.info("tags in force", version=tags.version, tags=len(tags.tags))
+
+    def tellings(self, epoch: int) -> Iterator[Told]:
+        """What scorers are to be told of tags now."""
+        yield from self.book.ledger.tellings(epoch)
 
     def standby(self) -> None:
         """Another process leads."""

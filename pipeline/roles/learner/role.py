@@ -192,7 +192,9 @@ class Learner:
         heard = LabelsRead(labels, None if self._customers is None else self._customers.label_record)
         if self._customers is not None:
             go_on = self._going_on(lease_epoch, stop)
-            await self._customers.begin(course.reading, go_on, self._pace.poll_s, self._pace.control_silence_s)
+            await self._customers.begin(
+                course.reading, go_on, self._pace.poll_s, self._pace.control_silence_s, found.told.get("tags")
+            )
         while not stop.is_set():
             poll = await reader.poll(self._pace.poll_s)
             if poll:
@@ -291,7 +293,8 @@ class Learner:
     def _told(self, course: Course, epoch: int) -> list[Outgoing]:
         self._told_at = self._world.clock.now()
         told = []
-        for one in chain(course.told(epoch), self._followed.tellings(epoch) if self._followed else ()):
+        beside = [one.tellings(epoch) for one in (self._followed, self._customers) if one is not None]
+        for one in chain(course.told(epoch), *beside):
             told.append(sealed := seal_told(one, self._key))
             self._metrics.told_bytes.labels(one.kind).inc(len(sealed.value))
         return told

@@ -28,6 +28,7 @@ from pipeline.core.model_shelf import ModelShelf, fitting
 from pipeline.core.models_file import MAX_CHALLENGERS
 from pipeline.core.policy import Policy, PolicyError
 from pipeline.core.poll import Challenger, Versions
+from pipeline.core.tag_table import TagTable
 from pipeline.core.told import Heard, Kind, Told, is_told_key, open_told
 from pipeline.core.topics import MODEL_KEY, MODEL_ORDER_KEY, challenger_name, is_table_key
 from pipeline.ports import Reader
@@ -76,9 +77,10 @@ class Knowledge:
         self._parse = parse
         self._shelf = None if snapshot_key is None else ModelShelf(snapshot_key, partial(fitting, curve=curve))
         self._heard = Heard()
-        merchants, customers, counts = MerchantTable(), CustomerTable(), EntityCountTable()
+        merchants, customers, counts, tags = MerchantTable(), CustomerTable(), EntityCountTable(), TagTable()
         self._take_told: dict[Kind, Callable[[Told], None]] = {
             "merchants": merchants.take, "customers": customers.take, "counters": counts.take,
+            "tags": tags.take,
         }  # fmt: skip
         self._challengers: dict[str, Challenger] = {}
         _check_met(policy, lists)
@@ -97,6 +99,7 @@ class Knowledge:
             merchants,
             customers,
             counts=counts,
+            tags=tags,
         )
 
     def reload(self, source: PolicySource) -> bool:
@@ -223,7 +226,7 @@ class Knowledge:
         return True
 
     def take_told(self, sealed: bytes) -> bool:
-        """Use what is told of merchants, customers or the bank's counters; False when it is refused."""
+        """Use what is told of merchants, customers, their tags or the bank's counters; False when it is refused."""
         if self._key is None:
             return False  # said of the model already
         try:
