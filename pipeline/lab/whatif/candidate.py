@@ -14,7 +14,7 @@ class Refused(Exception):
 
 def columns_of(policy: Policy, told: Sequence[str], lists: Lists) -> Mapping[str, str]:
     """Name → SQL over the archive's columns, of what ``policy`` looks at beside these: its counters, and its questions of
-    lists. ``told``: what the archive says in ``counters`` (`archive_counters`); ``lists`` as they are now. Raises
+    lists and tags. ``told``: what the archive says in ``counters`` (`archive_counters`); ``lists`` as they are now. Raises
     `Refused` for a policy that asks what there is not."""
     asked = policy.asked_counters
     for name, fingerprint in asked.items():
@@ -28,7 +28,8 @@ def columns_of(policy: Policy, told: Sequence[str], lists: Lists) -> Mapping[str
             )
     if wrong := policy.unmet(lists):
         raise Refused(wrong[0])
-    return {**counters_sql(told, asked)[0], **{str(use): use.sql() for use in policy.lists}}
+    questions = {str(use): use.sql() for use in (*policy.lists, *policy.tags)}
+    return {**counters_sql(told, asked)[0], **questions}
 
 
 def same_lists(policy: Policy, version: str, lists: Lists) -> bool:
