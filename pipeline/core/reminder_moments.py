@@ -4,7 +4,7 @@ from datetime import date, datetime, time, tzinfo
 from typing import Final, NamedTuple
 
 from pipeline.core.contact_hours import Almanac
-from pipeline.core.reminder_stages import OnHoliday, ReminderPolicy, Stage
+from pipeline.core.reminder_stages import OnHoliday, ReminderPolicy
 
 MAX_HOLIDAYS: Final = 30
 """Days in a row that a stage is moved over at most: no calendar has more."""
@@ -13,11 +13,13 @@ MAX_REMEMBERED: Final = 4_096
 
 
 class StageMoment(NamedTuple):
-    """``stage``: its number in the plan's. Told from ``at_ms`` on, worth nothing from ``until_ms`` on."""
+    """A stage of a bill: told from ``at_ms`` on, worth nothing from ``until_ms`` on. ``stage``: the number of the plan's
+    stage that says how it is told; ``name``: under which it leaves its mark."""
 
     at_ms: int
     until_ms: int
     stage: int
+    name: str
 
 
 class Timetable:
@@ -39,11 +41,7 @@ class Timetable:
         if found is None:
             if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
-            found = self._known[key] = tuple(sorted(
-                self._moment(number, stage, due_on)
-                for number, stage in enumerate(self._policy.stages)
-                if product in stage.products
-            ))  # fmt: skip
+            found = self._known[key] = self._moments(product, due_on)
         return found
 
     def instant(self, day: int, minutes: int = 0) -> int:
@@ -52,10 +50,21 @@ class Timetable:
         clock = time(*divmod(minutes, 60))
         return round(datetime.combine(date.fromordinal(day), clock, self.zone).timestamp() * 1000)
 
-    def _moment(self, number: int, stage: Stage, due_on: int) -> StageMoment:
-        day = self._moved(due_on + stage.day, stage.on_holiday)
-        last = max(due_on + stage.until_day, day)
-        return StageMoment(self.instant(day, stage.at_minutes), self.instant(last + 1), number)
+    def _moments(self, product: str, due_on: int) -> tuple[StageMoment, ...]:
+        """In the plan's order. What a holiday moves does not overtake its neighbours: it comes at the same moment as they
+        do, and of the two the later stage is told."""
+        numbered = [(number, each) for number, each in enumerate(self._policy.stages) if product in each.products]
+        days = [self._moved(due_on + stage.day, stage.on_holiday) for _, stage in numbered]
+        ats = [self.instant(day, stage.at_minutes) for day, (_, stage) in zip(days, numbered, strict=True)]
+        for k in range(1, len(ats)):
+            if numbered[k][1].on_holiday == "before":
+                ats[k] = max(ats[k], ats[k - 1])
+        for k in range(len(ats) - 2, -1, -1):
+            ats[k] = min(ats[k], ats[k + 1])
+        return tuple(
+            StageMoment(at_ms, self.instant(max(due_on + stage.until_day, day) + 1), number, stage.name)
+            for at_ms, day, (number, stage) in zip(ats, days, numbered, strict=True)
+        )
 
     def _moved(self, day: int, on_holiday: OnHoliday) -> int:
         if on_holiday == "keep" or self._policy.calendar is None:

@@ -21,7 +21,7 @@ from pipeline.core.dunning import THANKS, last_payment, marked_stages, owes, tha
 from pipeline.core.moments import rfc3339
 from pipeline.core.records import Bill, ContactRequest
 from pipeline.core.reminder_conditions import Held, held
-from pipeline.core.reminder_moments import Timetable
+from pipeline.core.reminder_moments import StageMoment, Timetable
 from pipeline.core.reminder_stages import ReminderClass, ReminderPolicy
 
 BROKEN: Final = "broken"
@@ -54,15 +54,6 @@ class Planned(NamedTuple):
     channels: tuple[Channel, ...]
     until_ms: int
     skipped: str | None = None
-
-
-class _Come(NamedTuple):
-    """A stage of a bill under its name. ``stage``: the number of the plan's stage that says how it is told."""
-
-    at_ms: int
-    until_ms: int
-    stage: int
-    name: str
 
 
 class Planner:
@@ -114,46 +105,53 @@ class Planner:
     def _next(self, account: Account, now: Standing, now_ms: int, row: int, holds: Held) -> Planned | None:
         bill = now.bill or ""
         marked = marked_stages(account, bill)
-        left = [each for each in self._stages(account, now, now_ms, row, holds) if each.name not in marked]
-        if not left:
+        come: list[StageMoment] = []
+        told = None
+        for each in self._stages(account, now, row, holds):
+            ahead = each.at_ms > now_ms
+            if each.name in marked or not self._concerns(each, ahead, row, holds):
+                continue
+            if ahead:
+                if not come:
+                    return self._planned(bill, each)
+                break
+            come.append(each)
+            if each.until_ms > now_ms:
+                told = each
+        if not come:
             return None
-        first = left[0]
-        if first.at_ms > now_ms:
-            return self._planned(bill, first)
-        worth = [each for each in left if each.at_ms <= now_ms < each.until_ms]
-        if worth and worth[-1] is first:
-            return self._planned(bill, first, self._left_out(first, row, holds))
-        missed = MISSED if first in worth else TOO_LATE
-        return self._planned(bill, first, _quiet_at(account, now, first.at_ms) or missed)
+        over = next((each for each in come if each is not told), None)  # first: the last mark is of what is told
+        if over is None:
+            return self._planned(bill, come[0], self._left_out(come[0], row, holds))
+        missed = MISSED if over.until_ms > now_ms else TOO_LATE
+        return self._planned(bill, over, _quiet_at(account, now, over.at_ms) or missed)
 
-    def _stages(self, account: Account, now: Standing, now_ms: int, row: int, holds: Held) -> Sequence[_Come]:
-        """Those the bill has for this account, in time's order, and what follows a broken promise. One that lies ahead is
-        among them if time alone may make its condition true."""
-        stages = self.policy.stages
-        found = [
-            _Come(each.at_ms, each.until_ms, each.stage, stages[each.stage].name)
-            for each in self._timetable.of(account.product, now.due_on)
-            if (mask := holds.stages[each.stage]) is None
-            or mask[row]
-            or (each.at_ms > now_ms and each.stage in self._by_time)
-        ]
+    def _stages(self, account: Account, now: Standing, row: int, holds: Held) -> Sequence[StageMoment]:
+        """Those of the bill, in time's order, and what follows a broken promise: in the way of the account's stage then."""
+        stages = self._timetable.of(account.product, now.due_on)
         if now.promise != "broken" or not self.policy.promises.remind or account.promise is None:
-            return found
+            return stages
         at_ms = now.promise_until_ms
-        before = [each for each in found if each.at_ms <= at_ms]
-        if not before:
-            return found
-        until_ms = max(before[-1].until_ms, at_ms + BROKEN_WORTH_MS)
+        before = [each for each in stages if each.at_ms <= at_ms]
+        speaks = next((each for each in reversed(before) if self._concerns(each, False, row, holds)), None)
+        if speaks is None:
+            return stages
+        until_ms = max(speaks.until_ms, at_ms + BROKEN_WORTH_MS)
         name = f"{BROKEN}_{date.fromordinal(account.promise.by):%Y%m%d}"
-        return [*before, _Come(at_ms, until_ms, before[-1].stage, name), *found[len(before) :]]
+        return [*before, StageMoment(at_ms, until_ms, speaks.stage, name), *stages[len(before) :]]
 
-    def _planned(self, bill: str, come: _Come, skipped: str | None = None) -> Planned:
+    def _concerns(self, moment: StageMoment, ahead: bool, row: int, holds: Held) -> bool:
+        """Whether the stage is for this account; one that lies ahead is, if time alone may make it so."""
+        mask = holds.stages[moment.stage]
+        return mask is None or bool(mask[row]) or (ahead and moment.stage in self._by_time)
+
+    def _planned(self, bill: str, come: StageMoment, skipped: str | None = None) -> Planned:
         stage = self.policy.stages[come.stage]
         return Planned(
             come.at_ms, bill, come.name, stage.class_, stage.template, stage.channels, come.until_ms, skipped
         )
 
-    def _left_out(self, come: _Come, row: int, holds: Held) -> str | None:
+    def _left_out(self, come: StageMoment, row: int, holds: Held) -> str | None:
         """The reason of the first of the plan's skips that holds."""
         stage = self.policy.stages[come.stage].name
         for skip, mask in zip(self.policy.skips, holds.skips, strict=True):

@@ -48,6 +48,8 @@ MAX_DAYS: Final = 60
 """Of grace, of posting and of a promise."""
 MAX_PER_HOUR: Final = 100_000_000
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,15}")
+RESERVED: Final = ("heard", "broken", "thanks")
+"""No stage's name begins so: these marks are left by others."""
 REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 HAS_TAG: Final = re.compile(r"\bhas_tag\s*\(\s*'([a-z][a-z0-9_]{0,63})'\s*\)", re.IGNORECASE)
 
@@ -241,6 +243,8 @@ class _Reader:
             self._file.fail(
                 f"{table.name[:80]!r} is no name of a stage: a–z first, then a–z, 0–9, _ (at most 16)", place
             )
+        if table.name.startswith(RESERVED):
+            self._file.fail(f"name: what begins with {', '.join(RESERVED)} is not for stages; give it another", place)
         self._range("day", table.day, -MAX_DAY, MAX_DAY, line)
         self._range("until_day", table.until_day, table.day, MAX_DAY, line)
         at_minutes = self._clock("at", table.at, line)

@@ -149,7 +149,7 @@ def _fill(
 
 
 def _share(per_hour: int, slot: int) -> int:
-    """Of an hour's capacity what falls into that slot; the slots of an hour add up to it."""
+    """Of an hour's capacity what falls into that slot; the slots of an hour add up to it, the first has the odd ones."""
     parts = HOUR_MS // SLOT_MS
     part = slot % parts
-    return per_hour * (part + 1) // parts - per_hour * part // parts
+    return -(-per_hour * (part + 1) // parts) - -(-per_hour * part // parts)
