@@ -101,13 +101,16 @@ async def filled(redis: Redis, accounts: int) -> None:
     plain, told = model(False), model(True)
     at_ms = ms(STAGE)
     for start in range(0, accounts, PIECE):
-        pipe = redis.pipeline(transaction=False)
+        records: dict[str, bytes] = {}
+        due: dict[int, dict[str, int]] = {partition: {} for partition in range(PARTITIONS)}
         for number in range(start, min(start + PIECE, accounts)):
             partition = number % PARTITIONS
             pattern, due_ms = (told, ms("2026-03-17T02:00:00Z")) if number >= accounts - PAYING else (plain, at_ms)
-            pipe.set(f"{PREFIX}note:a:ac{number:08d}", record(pattern, number, partition))
-            pipe.zadd(f"{PREFIX}reminder:due:{partition}", {f"ac{number:08d}": due_ms})
-        await pipe.execute()
+            records[f"{PREFIX}note:a:ac{number:08d}"] = record(pattern, number, partition)
+            due[partition][f"ac{number:08d}"] = due_ms
+        await redis.mset(records)
+        for partition, moments in due.items():
+            await redis.zadd(f"{PREFIX}reminder:due:{partition}", moments)
 
 
 async def paying(world: World, role: Any, log: TimedLog, accounts: int, done: asyncio.Event) -> list[float]:

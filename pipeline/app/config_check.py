@@ -19,6 +19,7 @@ from pipeline.app.configuration import (
     LANGUAGES,
     LISTS,
     MODELS,
+    REMINDERS,
     TAGS,
     ListFolder,
     WrongInstallation,
@@ -44,7 +45,6 @@ from pipeline.roles.contact.profile import ProfileError, check_channels, read_pr
 from pipeline.roles.contact.settings import ContactSettings
 from pipeline.roles.crm.settings import CrmSettings
 from pipeline.roles.learner.settings import LearnerSettings
-from pipeline.roles.reminder.settings import ReminderSettings
 from pipeline.roles.scorer.settings import ScorerSettings
 from pipeline.settings import PREFIX, Settings
 
@@ -53,7 +53,6 @@ SETTINGS: Mapping[str, type[Settings]] = {
     "learner": LearnerSettings,
     "contact": ContactSettings,
     "channels": ChannelSettings,
-    "reminder": ReminderSettings,
     "crm": CrmSettings,
     "archive": ArchiveSettings,
     "desk": DeskSettings,
@@ -140,11 +139,10 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
     for path in sorted(root.glob(f"{LISTS}/*.toml")):
         yield f"{LISTS}/{path.name}", partial(_list, path)
     yield "all lists together", lambda: ListFolder(settings).read()
-    reminders = root / ReminderSettings().reminder_plan
     for path in sorted(root.glob("policies/*.toml")):
-        if path != reminders:
+        if path != root / REMINDERS:
             yield f"policies/{path.name}", partial(_policy, settings, path)
-    yield "plan of reminders", lambda: _reminders(settings, almanac)
+    yield REMINDERS, partial(_reminders, settings, almanac)
     yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
     yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
     yield MODELS, lambda: read_models(settings)
@@ -172,15 +170,14 @@ def _contact_profile(root: Path, almanac: Almanac) -> None:
 
 
 def _reminders(settings: Settings, almanac: Almanac) -> ReminderPolicy:
-    """Raises ReminderError, also where a condition asks for a tag that nobody gives."""
-    path = settings.config_dir / ReminderSettings().reminder_plan
-    return read_reminders(*read(settings, path), almanac, parse_tags(*read(settings, TAGS)).names)
+    """Raises ReminderError."""
+    return read_reminders(*read(settings, REMINDERS), almanac, parse_tags(*read(settings, TAGS)).names)
 
 
 def _reminded(settings: Settings, almanac: Almanac) -> list[str]:
     """Which stages nobody would be told by the ladders of the contact profile in use."""
     plans = read_profile(settings.config_dir, ContactSettings().contact_profile, almanac).plans
-    return [f"{ReminderSettings().reminder_plan}: {each}" for each in _reminders(settings, almanac).uncarried(plans)]
+    return [f"{REMINDERS}: {each}" for each in _reminders(settings, almanac).uncarried(plans)]
 
 
 def _report_words(settings: Settings, language: str) -> Words:
@@ -193,12 +190,10 @@ def _list(path: Path) -> Found:
 
 
 def _policy(settings: Settings, path: Path) -> Found:
-    """Raises what `policy_parser` and the lists raise; answers what could not be told in words, which lists
-    and tags are missing, and what the policy's counters keep to."""
+    """Raises what `policy_parser` and the lists raise; answers what could not be told in words and which lists are
+    missing, and what the policy's counters keep to."""
     policy = policy_parser(settings)(path.read_text(encoding="utf-8"), str(path))
     missing = check_words(policy, {each: _words(settings, each) for each in LANGUAGES})
     unmet = policy.unmet(ListFolder(settings).read()) if policy.lists else []
-    if policy.tags:
-        unmet += policy.unknown_tags(parse_tags(*read(settings, TAGS)).names)
     counters = explain(policy.counters) + explain_entity_counters(policy.entity_counters)
     return Found([f"{path}: {each}" for each in missing] + unmet, [f"  {each}" for each in counters])

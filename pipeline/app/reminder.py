@@ -14,10 +14,12 @@ from pipeline.adapters.kafka.readers import GroupReader, KafkaReader, began_agai
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.accounts import RedisAccountStore
 from pipeline.adapters.redis.connection import connect
-from pipeline.app.configuration import done_before, new_registry, ops_port, until
+from pipeline.app.configuration import REMINDERS, TAGS, done_before, new_registry, ops_port, read, until
 from pipeline.core.contact_hours import Almanac
+from pipeline.core.customer_tags import parse_tags
 from pipeline.core.dead_letters import dead_letter
-from pipeline.core.reminder_policy import ReminderError, ReminderPolicy, read_reminders
+from pipeline.core.reminder_policy import ReminderPolicy, read_reminders
+from pipeline.core.toml_text import FileError
 from pipeline.core.topics import ACCOUNTS, CONTACTS, CUSTOMER_STATE, DEAD_LETTERS, Topic
 from pipeline.ports import Record, StoreDown
 from pipeline.roles.reminder.letters import DeadLetters
@@ -34,20 +36,22 @@ class PlanFile:
     """The plan of a file, read anew when that changes; a text that is refused changes nothing."""
 
     def __init__(self, settings: ReminderSettings, almanac: Almanac) -> None:
-        """Raises ReminderError, OSError and UnicodeError for a file that is wrong or not there."""
-        self._file = WatchedFile(settings.config_dir / settings.reminder_plan)
+        """Raises ReminderError, TagError, OSError and UnicodeError for a file that is wrong or not there."""
+        self._settings = settings
+        self._file = WatchedFile(settings.config_dir / REMINDERS)
         self._almanac = almanac
         self._plan = self._read()
 
     def _read(self) -> ReminderPolicy:
-        return read_reminders(*self._file.read(), self._almanac)
+        """With the bank's tags as they are now: a condition that asks for another is refused."""
+        return read_reminders(*self._file.read(), self._almanac, parse_tags(*read(self._settings, TAGS)).names)
 
     def now(self) -> ReminderPolicy:
         """The plan in force: the same object until the file says something else."""
         if self._file.changed():
             try:
                 plan = self._read()
-            except (ReminderError, OSError, UnicodeError) as error:
+            except (FileError, OSError, UnicodeError) as error:
                 log.error("the changed plan of reminders is refused, the one before stays", error=str(error))
                 return self._plan
             if plan.version != self._plan.version:
@@ -73,15 +77,16 @@ async def run_reminder(stop: asyncio.Event, worker: int = 0) -> None:
         return
     kafka_worker = Worker(settings, ACCOUNTS, "reminder", role, ahead=False)
 
-    def refresh() -> None:
-        metrics.lag.clear()
-        for partition, behind in kafka_worker.lag.items():
-            metrics.lag.labels("reminder", str(partition)).set(behind)
-
     def ready() -> bool:
         return kafka_worker.ready() and role.tags.whole
 
-    ops = OpsServer(registry, ready, settings.metrics_host, ops_port(settings, "reminder", worker), refresh)
+    ops = OpsServer(
+        registry,
+        ready,
+        settings.metrics_host,
+        ops_port(settings, "reminder", worker),
+        lambda: role.scraped(kafka_worker.lag),
+    )
 
     async def read_tags() -> None:
         await role.tags.follow(KafkaReader(settings, CUSTOMER_STATE), stop.is_set)

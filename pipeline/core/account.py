@@ -3,13 +3,12 @@
 Nothing is summed up here: bills, payments, disputes and a promise stay facts, each under its own id, so the order in
 which events come and how often does not matter. Of one id the record with the latest log timestamp counts; a repayment
 takes the place of its pending form whenever that was said; a reversal is final. What is owed is computed from the facts
-and a moment (`arrears`).
+and a moment (`arrears`). Facts that can change no figure any more are folded into those that stay (`account_folding`).
 """
 
-from datetime import datetime
-from typing import Literal
+from datetime import date, datetime
 
-import msgspec
+from msgspec.structs import replace
 
 from pipeline.core.account_event import (
     AccountEvent,
@@ -19,143 +18,46 @@ from pipeline.core.account_event import (
     Closed,
     Disputed,
     InstalmentDue,
-    Product,
     Promised,
     Repayment,
     RepaymentPending,
     RepaymentReversed,
     Statement,
 )
+from pipeline.core.account_facts import (
+    DEFAULT_TERMS,
+    PAID,
+    PENDING,
+    UNSEEN,
+    Account,
+    Bill,
+    Dispute,
+    Failure,
+    Payment,
+    Promise,
+    Terms,
+    Told,
+    decode,
+    encode,
+)
+from pipeline.core.account_folding import folded
+from pipeline.core.arrears import DAY_MS, cut_of
 
-PaymentState = Literal[0, 1, 2]
-PAID: PaymentState = 0
-PENDING: PaymentState = 1
-UNSEEN: PaymentState = 2
-"""Reversed before it was heard of."""
+__all__ = [
+    "DEFAULT_TERMS", "PAID", "PENDING", "UNSEEN", "Account", "Bill", "Dispute", "Failure", "Payment", "Promise",
+    "Terms", "Told", "after", "decode", "disputing", "encode", "promised",
+]  # fmt: skip
 
-
-class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How the bank counts. ``tolerance``: minor units; a minimum with no more than that unpaid counts as paid.
-    ``grace_days`` after the due date in which nobody is overdue (a statement may say its own); ``posting_grace_days``
-    that a promised payment may take to be posted; ``zone``: IANA, whose date is today; ``pending_days``: how long a
-    payment under way is believed."""
-
-    tolerance: int = 0
-    grace_days: int = 3
-    posting_grace_days: int = 2
-    zone: str = "Asia/Shanghai"
-    pending_days: int = 5
-
-
-DEFAULT_TERMS = Terms()
-
-
-class Bill(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A statement or an instalment. Days are proleptic ordinals (``stated_on`` 0: not said), amounts minor units,
-    ``minimum`` this bill's own, without older ones. ``grace_days`` −1: the terms'. ``cut_ms`` 0: the end of
-    ``stated_on``. ``paid``: what folded payments have filled of the minimum; ``received``: of all folded payments since
-    the cut."""
-
-    id: str
-    stated_on: int
-    due_on: int
-    balance: int
-    minimum: int
-    autopay: bool
-    grace_days: int
-    cut_ms: int
-    said_ms: int
-    paid: int = 0
-    received: int = 0
-
-
-class Payment(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """``at_ms``: from when on it counts. ``currency``: only while no bill has said the account's."""
-
-    id: str
-    at_ms: int
-    amount: int
-    state: PaymentState
-    said_ms: int
-    reversed: bool = False
-    currency: str = ""
-
-
-class Promise(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """``by``: the day's ordinal. ``contact``: where it was given; empty: the bank's own systems said so."""
-
-    amount: int
-    by: int
-    made_ms: int
-    said_ms: int
-    contact: str = ""
-
-
-class Dispute(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    id: str
-    amount: int
-    open: bool
-    bill: str
-    said_ms: int
-
-
-class Failure(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An autopay that failed, for a bill; ``bill`` empty: for those cut before."""
-
-    bill: str
-    at_ms: int
-
-
-class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A stage of a bill whose reminder was requested."""
-
-    bill: str
-    stage: str
-    at_ms: int
-
-
-class Account(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """``named_ms``: log timestamp of the bill that named customer, card and product; ``credit``: of a loan, what folded
-    payments have left over; ``balance``: what balance_changed said at ``balance_ms``; ``closed_ms`` 0: not closed;
-    ``paused_ms``: until when an answer (``paused``: already_paid, hardship …) asks for silence; ``seen_ms``: the latest
-    log timestamp; ``folded_ms``: payments up to here are folded, and bills cut before it that are not there are over."""
-
-    id: str
-    customer: str = ""
-    product: Product = "card"
-    currency: str = ""
-    card: str = ""
-    partition: int = -1
-    terms: Terms | None = None
-    bills: tuple[Bill, ...] = ()
-    payments: tuple[Payment, ...] = ()
-    promise: Promise | None = None
-    disputed: tuple[Dispute, ...] = ()
-    failed: tuple[Failure, ...] = ()
-    told: tuple[Told, ...] = ()
-    named_ms: int = 0
-    balance: int = 0
-    balance_ms: int = 0
-    closed_ms: int = 0
-    paused: str = ""
-    paused_ms: int = 0
-    credit: int = 0
-    seen_ms: int = 0
-    folded_ms: int = 0
-
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Account)
-
-
-def encode(account: Account) -> bytes:
-    """UTF-8 JSON."""
-    return _encoder.encode(account)
-
-
-def decode(value: bytes) -> Account:
-    """Raises msgspec.DecodeError, of which the caller knows whose record it was."""
-    return _decoder.decode(value)
+MAX_AHEAD_DAYS = 7
+"""A payment may count from a few days after its record on: value dates fall on the next working day."""
+MAX_BEHIND_DAYS = 400
+MAX_PROMISE_DAYS = 400
+MAX_BILLS = 64
+"""Five years of unpaid statements. An account has two or three that matter."""
+MAX_DISPUTES = 16
+MAX_FAILURES = 16
+INSTALMENT_DAYS = 31
+"""An instalment that does not say since when it is out has been so for this long when it falls due."""
 
 
 def after(account: Account | None, event: AccountEvent, said_ms: int, partition: int) -> Account:
@@ -163,52 +65,86 @@ def after(account: Account | None, event: AccountEvent, said_ms: int, partition:
     new. Raises BadAccountEvent where the event can't be about this account."""
     if account is None:
         account = Account(id=event.account)
+    _check(account, event, said_ms)
     if isinstance(event, Statement | InstalmentDue):
         changed = _billed(account, event, said_ms)
     else:
-        _check_currency(account, getattr(event, "currency", None))
         changed = _changed(account, event, said_ms)
     if changed is account and partition == account.partition:
         return account
-    return msgspec.structs.replace(changed, partition=partition, seen_ms=max(said_ms, account.seen_ms))
+    return folded(replace(changed, partition=partition, seen_ms=max(said_ms, account.seen_ms)))
+
+
+def _check(account: Account, event: AccountEvent, said_ms: int) -> None:
+    currency: str | None = getattr(event, "currency", None)
+    if currency is not None and account.currency and currency != account.currency:
+        raise BadAccountEvent(
+            "currency",
+            f"currency is {currency} but this account's bills are in {account.currency}: amounts of two currencies can't"
+            " be set against each other; send it in the account's, or under the account that is kept in this currency",
+        )
+    moment: datetime | None = getattr(event, "time", None)
+    if moment is not None:
+        days = (_ms(moment, 0) - said_ms) / DAY_MS
+        if days > MAX_AHEAD_DAYS:
+            raise BadAccountEvent("time", f"time is more than {MAX_AHEAD_DAYS} days after the record's own")
+        if days < -MAX_BEHIND_DAYS:
+            raise BadAccountEvent("time", f"time is more than {MAX_BEHIND_DAYS} days before the record's own")
 
 
 def _billed(account: Account, event: Statement | InstalmentDue, said_ms: int) -> Account:
-    _check_currency(account, event.currency)
     bill = _bill(event, said_ms)
     known = next((each for each in account.bills if each.id == bill.id), None)
-    if known is not None:
-        bill = msgspec.structs.replace(bill, paid=known.paid, received=known.received)
+    if known is None:
+        if account.over_ms and cut_of(bill, (account.terms or DEFAULT_TERMS).zone) <= account.over_ms:
+            return account  # settled and folded long ago
+        if len(account.bills) >= MAX_BILLS:
+            raise BadAccountEvent(
+                None,
+                f"the account has {MAX_BILLS} unsettled bills: send an instalment when it falls due, not years ahead",
+            )
+    else:
+        past_due = min(bill.past_due, known.past_due) if account.over_ms else bill.past_due  # older bills may be folded
+        bill = replace(bill, paid=known.paid, received=known.received, past_due=past_due)
         if known.said_ms > said_ms or bill == known:
             return account
-    bills = sorted((*(each for each in account.bills if each.id != bill.id), bill), key=lambda b: (b.due_on, b.id))
-    changed = msgspec.structs.replace(account, bills=tuple(bills))
+    changed = replace(account, bills=_with(account.bills, bill))
     if not account.currency:
-        fitting = tuple(
-            msgspec.structs.replace(each, currency="")
-            for each in account.payments
-            if each.currency in ("", event.currency)
+        fitting = (each for each in account.payments if each.currency in ("", event.currency))
+        changed = replace(
+            changed, currency=event.currency, payments=tuple(replace(each, currency="") for each in fitting)
         )
-        changed = msgspec.structs.replace(changed, currency=event.currency, payments=fitting)
     if said_ms >= account.named_ms:
-        card = (event.card if isinstance(event, Statement) else None) or ""
-        changed = msgspec.structs.replace(
-            changed, customer=event.customer, card=card, product=event.product, named_ms=said_ms
+        card, limit = (event.card, event.credit_limit) if isinstance(event, Statement) else (None, None)
+        changed = replace(
+            changed,
+            customer=event.customer,
+            card=card or "",
+            product=event.product,
+            limit=limit or 0,
+            named_ms=said_ms,
         )
     return changed
 
 
+def _with(bills: tuple[Bill, ...], bill: Bill) -> tuple[Bill, ...]:
+    others = (each for each in bills if each.id != bill.id)
+    return tuple(sorted((*others, bill), key=lambda each: (each.due_on, each.id)))
+
+
 def _bill(event: Statement | InstalmentDue, said_ms: int) -> Bill:
+    due_on = event.due_date.toordinal()
     if isinstance(event, Statement):
-        minimum, balance = event.minimum_due - event.past_due, event.balance
+        minimum, past_due, stated_on = event.minimum_due - event.past_due, event.past_due, due_on
     else:
-        minimum, balance = event.amount, event.amount if event.balance is None else event.balance
+        minimum, past_due, stated_on = event.amount, 0, due_on - INSTALMENT_DAYS
     return Bill(
         id=event.id,
-        stated_on=event.statement_date.toordinal() if event.statement_date else 0,
-        due_on=event.due_date.toordinal(),
-        balance=balance,
+        stated_on=event.statement_date.toordinal() if event.statement_date else stated_on,
+        due_on=due_on,
+        balance=event.balance,
         minimum=minimum,
+        past_due=past_due,
         autopay=event.autopay,
         grace_days=-1 if event.grace_days is None else event.grace_days,
         cut_ms=_ms(event.time, 0),
@@ -217,35 +153,35 @@ def _bill(event: Statement | InstalmentDue, said_ms: int) -> Bill:
 
 
 def _changed(account: Account, event: AccountEvent, said_ms: int) -> Account:
+    at_ms = _ms(getattr(event, "time", None), said_ms)
     match event:
         case Repayment() | RepaymentPending():
             state = PAID if isinstance(event, Repayment) else PENDING
-            known = account.currency or event.currency is None
-            currency = "" if known else event.currency or ""
-            return _paid(
-                account, Payment(event.id, _ms(event.time, said_ms), event.amount, state, said_ms, currency=currency)
-            )
+            currency = "" if account.currency else event.currency or ""
+            return _paid(account, Payment(event.id, at_ms, event.amount, state, said_ms, currency=currency))
         case RepaymentReversed():
-            at_ms = _ms(event.time, said_ms)
-            return _paid(account, Payment(event.original_id, at_ms, 0, UNSEEN, said_ms, reversed=True))
+            return _paid(account, Payment(event.original_id, at_ms, 0, UNSEEN, said_ms, reversed_ms=at_ms))
         case AutopayFailed():
-            return _failed(account, Failure(event.statement or "", _ms(event.time, said_ms)))
+            return _failed(account, Failure(event.statement or "", at_ms))
         case Promised():
-            made = Promise(event.amount, event.by.toordinal(), _ms(event.time, said_ms), said_ms)
-            return promised(account, made)
+            if event.by.toordinal() > (said_ms // DAY_MS) + MAX_PROMISE_DAYS + _EPOCH_DAY:
+                raise BadAccountEvent("by", f"by is more than {MAX_PROMISE_DAYS} days ahead")
+            return promised(account, Promise(event.amount, event.by.toordinal(), at_ms, said_ms))
         case Disputed():
             return disputing(account, Dispute(event.id, event.amount, event.open, event.statement or "", said_ms))
         case BalanceChanged():
-            at_ms = _ms(event.time, said_ms)
+            if event.balance <= 0 and at_ms > account.cleared_ms:
+                account = replace(account, cleared_ms=at_ms)
             if (at_ms, event.balance) <= (account.balance_ms, account.balance):
                 return account
-            return msgspec.structs.replace(account, balance=event.balance, balance_ms=at_ms)
+            return replace(account, balance=event.balance, balance_ms=at_ms)
         case Closed():
-            at_ms = _ms(event.time, said_ms)
-            if account.closed_ms and account.closed_ms <= at_ms:
-                return account
-            return msgspec.structs.replace(account, closed_ms=at_ms)
+            known = account.closed_ms
+            return account if known and known <= at_ms else replace(account, closed_ms=at_ms)
     raise BadAccountEvent("type", "no such event of an account")
+
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def _paid(account: Account, payment: Payment) -> Account:
@@ -254,19 +190,18 @@ def _paid(account: Account, payment: Payment) -> Account:
         payment = _newer(known, payment)
         if payment == known:
             return account
-    payments = sorted(
-        (*(each for each in account.payments if each.id != payment.id), payment), key=lambda p: (p.at_ms, p.id)
-    )
-    return msgspec.structs.replace(account, payments=tuple(payments))
+    elif payment.at_ms <= account.folded_ms:
+        return account  # folded long ago
+    others = (each for each in account.payments if each.id != payment.id)
+    return replace(account, payments=tuple(sorted((*others, payment), key=lambda each: (each.at_ms, each.id))))
 
 
 def _newer(known: Payment, said: Payment) -> Payment:
     """Of two things said of one payment: the posted form before the pending one before none, then the later; and
-    reversed if either says so."""
-    first, second = (-known.state, known.said_ms), (-said.state, said.said_ms)
-    kept = said if second >= first else known
-    back = known.reversed or said.reversed
-    return kept if kept.reversed == back else msgspec.structs.replace(kept, reversed=back)
+    reversed if either says so, when that was first said to be."""
+    kept = said if (-said.state, said.said_ms) >= (-known.state, known.said_ms) else known
+    back_ms = min(filter(None, (known.reversed_ms, said.reversed_ms)), default=0)
+    return kept if kept.reversed_ms == back_ms else replace(kept, reversed_ms=back_ms)
 
 
 def promised(account: Account, promise: Promise) -> Account:
@@ -274,29 +209,29 @@ def promised(account: Account, promise: Promise) -> Account:
     known = account.promise
     if known is not None and ((known.said_ms, known.made_ms) > (promise.said_ms, promise.made_ms) or known == promise):
         return account
-    return msgspec.structs.replace(account, promise=promise)
+    return replace(account, promise=promise)
 
 
 def disputing(account: Account, dispute: Dispute) -> Account:
-    """The latest word on each dispute counts."""
+    """The latest word on each dispute counts. Raises BadAccountEvent where there are too many."""
     known = next((each for each in account.disputed if each.id == dispute.id), None)
     if known is not None and (known.said_ms > dispute.said_ms or known == dispute):
         return account
+    if known is None and len(account.disputed) >= MAX_DISPUTES:
+        raise BadAccountEvent(
+            None, f"the account has {MAX_DISPUTES} disputes: close some, under the id they were opened"
+        )
     others = (each for each in account.disputed if each.id != dispute.id)
-    return msgspec.structs.replace(account, disputed=tuple(sorted((*others, dispute), key=lambda d: d.id)))
+    return replace(account, disputed=tuple(sorted((*others, dispute), key=lambda each: each.id)))
 
 
 def _failed(account: Account, failure: Failure) -> Account:
     known = next((each for each in account.failed if each.bill == failure.bill), None)
     if known is not None and known.at_ms >= failure.at_ms:
         return account
-    others = (each for each in account.failed if each.bill != failure.bill)
-    return msgspec.structs.replace(account, failed=tuple(sorted((*others, failure), key=lambda f: f.bill)))
-
-
-def _check_currency(account: Account, currency: str | None) -> None:
-    if currency is not None and account.currency and currency != account.currency:
-        raise BadAccountEvent("currency", "currency is not the one this account's bills are in; amounts don't mix")
+    every = (*(each for each in account.failed if each.bill != failure.bill), failure)
+    newest = sorted(every, key=lambda each: (each.at_ms, each.bill))[-MAX_FAILURES:]
+    return replace(account, failed=tuple(sorted(newest, key=lambda each: each.bill)))
 
 
 def _ms(moment: datetime | None, otherwise: int) -> int:

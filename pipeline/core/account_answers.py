@@ -2,9 +2,10 @@
 
 import msgspec
 
-from pipeline.core.account import DEFAULT_TERMS, Account, Dispute, Promise, disputing, promised
+from pipeline.core.account import disputing, promised
+from pipeline.core.account_facts import DEFAULT_TERMS, Account, Dispute, Promise
 from pipeline.core.arrears import day_of, standing
-from pipeline.core.conversation import AnswerWord
+from pipeline.core.records import AnswerWord
 
 PROMISE_DAYS = 3
 """By when a promise without a day is to be kept."""

@@ -48,10 +48,10 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     account: Account = ""
 
 
-class Statement(_Event, tag="statement", kw_only=True):
+class Statement(_Event, tag="statement", frozen=True, kw_only=True, omit_defaults=True):
     """A bill of a card: ``balance`` in all, of it ``minimum_due`` by ``due_date``. ``past_due``: the part of
     ``minimum_due`` that repeats unpaid minimums of older bills, where the billing system adds them in. ``time``: when
-    the bill was cut; what is paid after it counts for this bill. Not given: the end of ``statement_date``."""
+    the bill was cut; what is paid from then on counts for this bill. Not given: the end of ``statement_date``."""
 
     id: Id
     customer: Reference
@@ -65,11 +65,13 @@ class Statement(_Event, tag="statement", kw_only=True):
     minimum_due: MinorUnits
     past_due: MinorUnits = 0
     autopay: bool = False
+    credit_limit: MinorUnits | None = None
     time: Moment | None = None
 
 
-class InstalmentDue(_Event, tag="instalment_due", kw_only=True):
-    """One instalment of a loan. ``balance``: the loan's outstanding balance, this instalment included."""
+class InstalmentDue(_Event, tag="instalment_due", frozen=True, kw_only=True, omit_defaults=True):
+    """One instalment of a loan. ``balance``: all that is owed on the loan, this instalment included. It is out from
+    ``statement_date`` on; not given, from 31 days before it is due."""
 
     id: Id
     customer: Reference
@@ -84,7 +86,7 @@ class InstalmentDue(_Event, tag="instalment_due", kw_only=True):
     time: Moment | None = None
 
 
-class Repayment(_Event, tag="repayment", kw_only=True):
+class Repayment(_Event, tag="repayment", frozen=True, kw_only=True, omit_defaults=True):
     """A payment the bank has posted. ``time``: from when on it counts."""
 
     id: Id
@@ -93,7 +95,7 @@ class Repayment(_Event, tag="repayment", kw_only=True):
     currency: Currency | None = None
 
 
-class RepaymentPending(_Event, tag="repayment_pending", kw_only=True):
+class RepaymentPending(_Event, tag="repayment_pending", frozen=True, kw_only=True, omit_defaults=True):
     """A payment under way; the repayment with the same ``id`` ends it."""
 
     id: Id
@@ -102,21 +104,21 @@ class RepaymentPending(_Event, tag="repayment_pending", kw_only=True):
     currency: Currency | None = None
 
 
-class RepaymentReversed(_Event, tag="repayment_reversed", kw_only=True):
+class RepaymentReversed(_Event, tag="repayment_reversed", frozen=True, kw_only=True, omit_defaults=True):
     """The repayment ``original_id`` came back. That is final: what is paid again has an id of its own."""
 
     original_id: Id
     time: Moment | None = None
 
 
-class AutopayFailed(_Event, tag="autopay_failed", kw_only=True):
+class AutopayFailed(_Event, tag="autopay_failed", frozen=True, kw_only=True, omit_defaults=True):
     """The direct debit for bill ``statement`` failed; none named: for every bill cut before ``time``."""
 
     statement: Id | None = None
     time: Moment | None = None
 
 
-class Promised(_Event, tag="promise", kw_only=True):
+class Promised(_Event, tag="promise", frozen=True, kw_only=True, omit_defaults=True):
     """The customer will pay ``amount`` by the day ``by``; a later promise takes the place of an earlier one."""
 
     amount: Paid
@@ -125,7 +127,7 @@ class Promised(_Event, tag="promise", kw_only=True):
     currency: Currency | None = None
 
 
-class Disputed(_Event, tag="dispute", kw_only=True):
+class Disputed(_Event, tag="dispute", frozen=True, kw_only=True, omit_defaults=True):
     """``amount`` of what is owed is disputed (of bill ``statement``, where one is named) as long as it is ``open``."""
 
     id: Annotated[str, Meta(max_length=64)] = ""
@@ -135,7 +137,7 @@ class Disputed(_Event, tag="dispute", kw_only=True):
     currency: Currency | None = None
 
 
-class BalanceChanged(_Event, tag="balance_changed", kw_only=True):
+class BalanceChanged(_Event, tag="balance_changed", frozen=True, kw_only=True, omit_defaults=True):
     """What the customer owes in all at ``time``, whatever changed it."""
 
     balance: Owed
@@ -143,7 +145,7 @@ class BalanceChanged(_Event, tag="balance_changed", kw_only=True):
     currency: Currency | None = None
 
 
-class Closed(_Event, tag="closed", kw_only=True):
+class Closed(_Event, tag="closed", frozen=True, kw_only=True, omit_defaults=True):
     """No more business on this account; what is owed stays owed."""
 
     time: Moment | None = None
@@ -189,10 +191,18 @@ def read_event(key: bytes | None, value: bytes | None) -> AccountEvent:
     return event if event.account else msgspec.structs.replace(event, account=account)
 
 
+_FIRST, _LAST = 2000, 2199
+"""Years in which a day of an account may lie."""
+
+
 def _check(event: AccountEvent) -> None:
     currency = getattr(event, "currency", None)
     if currency is not None and currency not in EXPONENTS:
         raise BadAccountEvent("currency", "currency is not an ISO 4217 code")
+    for field in ("time", "statement_date", "due_date", "by"):
+        day: date | None = getattr(event, field, None)
+        if day is not None and not _FIRST <= day.year <= _LAST:
+            raise BadAccountEvent(field, f"{field} is not a day of the years {_FIRST} to {_LAST}")
     if isinstance(event, Statement):
         if event.card is not None and not is_token(event.card):
             clear = is_card_number(event.card)

@@ -1,8 +1,9 @@
-"""What an account owes at a moment, and for how long: the facts of `account` summed up, and nothing remembered.
+"""What an account owes at a moment, and for how long: the facts of an account summed up, and nothing remembered.
 
-Payments fill the oldest unpaid minimum first, each payment only bills that were cut before it (a later statement is
-already net of it); what a loan is paid ahead carries to its next instalment. Days are dates of the bank's zone, so a
-night of 23 or 25 hours is one day like any other.
+The facts are gone through in the order of their times. A payment fills the oldest unpaid minimum first, of a card only
+of bills cut before it, for a later statement is net of it already; what a loan is paid ahead carries to its next
+instalment. Whenever the bank says a balance, nobody owes minimums of more than that. Days are dates of the bank's zone,
+so a night of 23 or 25 hours is one day like any other.
 """
 
 from datetime import datetime
@@ -10,13 +11,18 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pipeline.core.account import DEFAULT_TERMS, PAID, PENDING, Account, Bill, Payment, Promise, Terms
+from msgspec.structs import replace
+
+from pipeline.core.account_facts import DEFAULT_TERMS, PAID, PENDING, Account, Bill, Payment, Promise, Terms
 
 Stage = Literal["none", "before", "due", "grace", "m1", "m2", "m3", "m3+"]
 PromiseState = Literal["none", "open", "kept", "broken"]
 MONTH_DAYS = 30
 """M1 is 1–30 days past due, M2 31–60, M3 61–90."""
 DAY_MS = 86_400_000
+PROMISE_SHOWN_DAYS = 60
+"""How long after its last day a promise is called kept or broken."""
+NEVER_MS = 1 << 62
 
 
 class Standing(NamedTuple):
@@ -43,8 +49,8 @@ class Standing(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A bill and what of its own minimum is unpaid, ``disputed`` of it taken out already. Both 0 where no more than the
-    tolerance is left."""
+    """A bill, what of its own minimum is unpaid (0 where no more than the tolerance is left), and what is disputed of it
+    and therefore not in ``unpaid``."""
 
     bill: Bill
     unpaid: int
@@ -67,125 +73,165 @@ def of_bill(account: Account, bill: str, now_ms: int) -> Standing:
 
 def _standing(account: Account, dues: list[Due], due: Due | None, owed: int, now_ms: int) -> Standing:
     terms = account.terms or DEFAULT_TERMS
-    balance = max(balance_of(account, now_ms), sum(each.unpaid for each in dues))
+    least = sum(each.unpaid for each in dues)
+    balance = max(balance_of(account, dues[-1].bill if dues else None) or 0, least)
     if due is not None and not due.unpaid and not balance:
         due = None
-    days = 0 if due is None else day_of(now_ms, terms.zone) - due.bill.due_on
-    state, until_ms = promise_state(account, balance, now_ms)
     bill = None if due is None else due.bill
+    today = day_of(now_ms, terms.zone)
+    days, autopay = 0, False
+    stage: Stage = "none"
+    if bill is not None and due is not None:
+        days = today - bill.due_on
+        if due.unpaid:
+            stage = stage_of(days, terms.grace_days if bill.grace_days < 0 else bill.grace_days)
+        autopay = bill.autopay and days <= terms.posting_grace_days and not _failed(account, bill, terms.zone)
+    promise, until_ms = promise_state(account, bill, now_ms)
+    quiet = now_ms < account.paused_ms
     return Standing(
         owed=owed,
         balance=balance,
         bill=None if bill is None else bill.id,
         due_on=0 if bill is None else bill.due_on,
         days_past_due=days if due is not None and due.unpaid else min(days, 0),
-        stage=stage_of(days, terms.grace_days if bill is None or bill.grace_days < 0 else bill.grace_days)
-        if due is not None and due.unpaid
-        else "none",
+        stage=stage,
         pending=sum(each.amount for each in account.payments if _under_way(each, terms, now_ms)),
-        promise=state,
+        promise=promise,
         promise_until_ms=until_ms,
         disputed=sum(each.amount for each in account.disputed if each.open),
-        autopay=bill is not None and bill.autopay and not _failed(account, bill, terms.zone),
+        autopay=autopay,
         closed=0 < account.closed_ms <= now_ms,
-        paused=account.paused if now_ms < account.paused_ms else "",
-        paused_until_ms=account.paused_ms if now_ms < account.paused_ms else 0,
+        paused=account.paused if quiet else "",
+        paused_until_ms=account.paused_ms if quiet else 0,
     )
 
 
 def unpaid(account: Account, now_ms: int) -> list[Due]:
-    """The bills that are out, oldest due date first, with what of their minimums is unpaid."""
+    """The bills that are out, the oldest first, with what of their minimums is unpaid."""
     terms = account.terms or DEFAULT_TERMS
-    today = day_of(now_ms, terms.zone)
-    bills = [bill for bill in in_force(account.bills) if bill.stated_on <= today]
-    left = [max(bill.minimum - bill.paid, 0) for bill in bills]
-    fill(account, bills, left, now_ms)
-    if account.balance_ms and (not bills or account.balance_ms > max(_cut_ms(bill, terms.zone) for bill in bills)):
-        spare = sum(left) - max(balance_of(account, now_ms), 0)  # nobody owes a minimum of more than all they owe
-        _take(left, spare, 0)
-    taken = [0] * len(bills)
-    for dispute in account.disputed:
-        if dispute.open:
-            amount = dispute.amount
-            for n, bill in enumerate(bills):
-                if not dispute.bill or dispute.bill == bill.id:
-                    part = min(amount, left[n])
-                    left[n] -= part
-                    taken[n] += part
-                    amount -= part
+    bills = out(account, now_ms)
+    left, _ = settle(account, bills, NEVER_MS)
+    taken = _disputed(account, bills, left)
     return [Due(bill, left[n] if left[n] > terms.tolerance else 0, taken[n]) for n, bill in enumerate(bills)]
 
 
-def in_force(bills: tuple[Bill, ...]) -> list[Bill]:
-    """``bills`` without those that another took the place of: of several for the same statement and due date the one
-    said last. Oldest due date first."""
-    if len(bills) < 2:
-        return list(bills)
+def out(account: Account, now_ms: int) -> list[Bill]:
+    """The bills that are out, in the order in which they were cut, without those that another took the place of: of
+    several for one statement date and due date the one said last counts."""
+    zone = (account.terms or DEFAULT_TERMS).zone
+    today = day_of(now_ms, zone)
     newest: dict[tuple[int, int], Bill] = {}
-    for bill in bills:
-        slot = (bill.stated_on, bill.due_on)
+    for bill in account.bills:
+        if bill.stated_on > today:
+            continue
+        slot = bill.stated_on, bill.due_on
         known = newest.get(slot)
-        if known is None or (bill.said_ms, bill.id) > (known.said_ms, known.id):
+        if known is None:
             newest[slot] = bill
-    return sorted(newest.values(), key=lambda bill: (bill.due_on, bill.stated_on, bill.id))
+            continue
+        kept = max(known, bill, key=lambda each: (each.said_ms, each.id))
+        paid, received = max(known.paid, bill.paid), max(known.received, bill.received)
+        newest[slot] = replace(kept, paid=paid, received=received)
+    if len(newest) < 2:
+        return list(newest.values())
+    return sorted(newest.values(), key=lambda bill: (cut_of(bill, zone), bill.due_on, bill.id))
 
 
-def fill(account: Account, bills: list[Bill], left: list[int], now_ms: int) -> None:
-    """Takes from ``left``, what is unpaid of each of ``bills``, the payments up to now: in the order of their times,
-    each filling the oldest first. A bill with no more than the tolerance left is passed by, for the bank adds that to
-    its next bill."""
+_CUT, _PAYMENT, _BALANCE = 0, 1, 2
+"""What comes first at one moment: a payment at the very cut is not in the bill; one at the moment of a balance is."""
+
+
+def settle(account: Account, bills: list[Bill], until_ms: int) -> tuple[list[int], int]:
+    """What of the minimum of each of ``bills`` (as `out` gives them) is unpaid by all that happened before ``until_ms``,
+    and what of a loan's payments is left over. A bill with no more than the tolerance left takes nothing from a
+    payment, for the bank adds that to its next bill."""
     terms = account.terms or DEFAULT_TERMS
     loan = account.product == "loan"
-    credit = account.credit
-    for payment in account.payments:
-        if payment.state != PAID or payment.reversed or payment.currency not in ("", account.currency):
-            continue
-        amount = payment.amount
-        day = 0 if loan else day_of(payment.at_ms, terms.zone)
+    payments = account.payments
+    left = [max(bill.minimum - bill.paid, 0) for bill in bills]
+    if bills and bills[0].past_due:  # of older bills than any we know
+        left[0] = max(bills[0].minimum + bills[0].past_due - bills[0].paid, 0)
+    moments = [(0 if loan else cut_of(bill, terms.zone), _CUT, n) for n, bill in enumerate(bills)]
+    moments += [(each.at_ms, _PAYMENT, n) for n, each in enumerate(payments) if booked(account, each)]
+    if account.balance_ms:
+        moments.append((account.balance_ms, _BALANCE, account.balance))
+    if account.cleared_ms:
+        moments.append((account.cleared_ms, _BALANCE, 0))
+    moments.sort()
+    cut = 0
+    over = _fill(left, len(left), account.credit, terms.tolerance) if loan else 0
+    for at_ms, kind, n in moments:
+        if at_ms >= until_ms:
+            break
+        if kind == _PAYMENT:
+            over += _fill(left, cut, payments[n].amount, terms.tolerance)
+        elif kind == _BALANCE:
+            _cap(left, cut, _come_back(account, n, at_ms))
+        else:
+            cut += 1
+            balance = bills[n].balance
+            if not loan and balance is not None:
+                _cap(left, cut, _come_back(account, balance, at_ms - 1))
+    return left, over
+
+
+def booked(account: Account, payment: Payment) -> bool:
+    """Whether it is posted, was not returned and is in the account's currency."""
+    return payment.state == PAID and not payment.reversed_ms and payment.currency in ("", account.currency)
+
+
+def _fill(left: list[int], count: int, amount: int, tolerance: int) -> int:
+    """Pays ``amount`` to the first ``count``, the oldest first; what is left over."""
+    for n in range(count):
+        if amount <= 0:
+            break
+        if left[n] > tolerance:
+            part = min(left[n], amount)
+            left[n] -= part
+            amount -= part
+    return amount
+
+
+def _cap(left: list[int], count: int, balance: int) -> None:
+    _fill(left, count, sum(left[:count]) - max(balance, 0), 0)
+
+
+def _come_back(account: Account, balance: int, at_ms: int) -> int:
+    """A ``balance`` said at a moment, and the payments that it was net of and that came back after."""
+    for each in account.payments:
+        if each.at_ms <= at_ms < each.reversed_ms and each.state == PAID:
+            balance += each.amount
+    return balance
+
+
+def _disputed(account: Account, bills: list[Bill], left: list[int]) -> list[int]:
+    """Takes what is disputed from ``left``: from the bill it is about, else the oldest first. What was taken from each."""
+    taken = [0] * len(bills)
+    for dispute in account.disputed:
+        amount = dispute.amount if dispute.open else 0
         for n, bill in enumerate(bills):
-            if left[n] > terms.tolerance and (loan or counts(payment, day, bill)):
+            if amount and (not dispute.bill or dispute.bill == bill.id):
                 part = min(amount, left[n])
                 left[n] -= part
+                taken[n] += part
                 amount -= part
-                if not amount:
-                    break
-        credit += amount
-    if loan:
-        _take(left, credit, terms.tolerance)
+    return taken
 
 
-def counts(payment: Payment, day: int, bill: Bill) -> bool:
-    """Whether a card's payment, made on ``day`` of the bank's zone, came after ``bill`` was cut."""
-    return payment.at_ms > bill.cut_ms if bill.cut_ms else day > bill.stated_on
-
-
-def _take(left: list[int], amount: int, tolerance: int) -> None:
-    for n, part in enumerate(left):
-        if amount <= 0:
-            return
-        if part > tolerance:
-            left[n] -= min(part, amount)
-            amount -= min(part, amount)
-
-
-def balance_of(account: Account, now_ms: int) -> int:
-    """What the newest bill or balance_changed says is owed in all, less what was paid since."""
-    terms = account.terms or DEFAULT_TERMS
-    today = day_of(now_ms, terms.zone)
-    bills = [bill for bill in in_force(account.bills) if bill.stated_on <= today]
-    bill = bills[-1] if bills else None
-    good = [
-        each
-        for each in account.payments
-        if each.state == PAID and not each.reversed and each.currency in ("", account.currency)
-    ]
-    if account.balance_ms and (bill is None or account.balance_ms > _cut_ms(bill, terms.zone)):
-        since = sum(each.amount for each in good if each.at_ms > account.balance_ms)
-        return max(account.balance - since, 0)
-    if bill is None:
-        return 0
-    since = sum(each.amount for each in good if counts(each, day_of(each.at_ms, terms.zone), bill))
-    return max(bill.balance - bill.received - since, 0)
+def balance_of(account: Account, bill: Bill | None) -> int | None:
+    """What ``bill``, the newest, or a later balance_changed says is owed in all, less what was paid since; None: nobody
+    said. May be below zero: a credit."""
+    zone = (account.terms or DEFAULT_TERMS).zone
+    cut_ms = cut_of(bill, zone) if bill is not None else 0
+    if account.balance_ms and account.balance_ms >= cut_ms:
+        since = sum(
+            each.amount for each in account.payments if each.at_ms > account.balance_ms and booked(account, each)
+        )
+        return _come_back(account, account.balance, account.balance_ms) - since
+    if bill is None or bill.balance is None:
+        return None
+    since = sum(each.amount for each in account.payments if each.at_ms >= cut_ms and booked(account, each))
+    return _come_back(account, bill.balance, cut_ms - 1) - bill.received - since
 
 
 def stage_of(days_past_due: int, grace_days: int) -> Stage:
@@ -198,38 +244,46 @@ def stage_of(days_past_due: int, grace_days: int) -> Stage:
     return months[min((days_past_due - 1) // MONTH_DAYS, 3)]
 
 
-def promise_state(account: Account, balance: int, now_ms: int) -> tuple[PromiseState, int]:
-    """Of the last promise, and until when it may be kept: the end of its day and of the days posting may take."""
+def promise_state(account: Account, bill: Bill | None, now_ms: int) -> tuple[PromiseState, int]:
+    """Of the last promise, unless ``bill`` was cut after it, and until when it may be kept: the end of its day and of
+    the days that posting may take. It is kept by paying what was promised, or by all bills of then being settled."""
     promise = account.promise
     if promise is None:
         return "none", 0
     terms = account.terms or DEFAULT_TERMS
     until_ms = start_ms(promise.by + terms.posting_grace_days + 1, terms.zone)
-    if balance <= 0 or _paid_since(account, promise, until_ms) >= promise.amount:
+    if now_ms >= until_ms + PROMISE_SHOWN_DAYS * DAY_MS or (bill and cut_of(bill, terms.zone) > promise.made_ms):
+        return "none", 0
+    if _kept(account, promise, until_ms, now_ms):
         return "kept", until_ms
     return ("open" if now_ms < until_ms else "broken"), until_ms
 
 
-def _paid_since(account: Account, promise: Promise, until_ms: int) -> int:
-    return sum(
-        each.amount
-        for each in account.payments
-        if each.state == PAID and not each.reversed and promise.made_ms <= each.at_ms < until_ms
-    )
+def _kept(account: Account, promise: Promise, until_ms: int, now_ms: int) -> bool:
+    terms = account.terms or DEFAULT_TERMS
+    in_time = (each for each in account.payments if promise.made_ms <= each.at_ms < until_ms and booked(account, each))
+    if sum(each.amount for each in in_time) >= promise.amount:
+        return True
+    bills = [bill for bill in out(account, now_ms) if cut_of(bill, terms.zone) <= promise.made_ms]
+    left, _ = settle(account, bills, until_ms)
+    _disputed(account, bills, left)
+    return bool(bills) and max(left) <= terms.tolerance
 
 
 def _under_way(payment: Payment, terms: Terms, now_ms: int) -> bool:
-    return payment.state == PENDING and not payment.reversed and now_ms < payment.at_ms + terms.pending_days * DAY_MS
+    begun_ms = min(payment.at_ms, payment.said_ms)
+    return payment.state == PENDING and not payment.reversed_ms and now_ms < begun_ms + terms.pending_days * DAY_MS
 
 
 def _failed(account: Account, bill: Bill, zone: str) -> bool:
     return any(
-        failure.bill == bill.id if failure.bill else failure.at_ms > _cut_ms(bill, zone) for failure in account.failed
+        failure.bill == bill.id if failure.bill else failure.at_ms >= cut_of(bill, zone) for failure in account.failed
     )
 
 
-def _cut_ms(bill: Bill, zone: str) -> int:
-    return bill.cut_ms or (start_ms(bill.stated_on + 1, zone) if bill.stated_on else 0)
+def cut_of(bill: Bill, zone: str) -> int:
+    """From when on (unix ms) payments count for ``bill``."""
+    return bill.cut_ms or start_ms(bill.stated_on + 1, zone)
 
 
 def day_of(ms: int, zone: str) -> int:

@@ -34,7 +34,13 @@ EVENTS = numbered(
         statement(),
         statement(),
         repayment("2026-03-18T00:00:00Z", 5_000),
-        statement("2026-03-20T09:00:00Z", id="st2", due_date="2026-04-20", statement_date="2026-03-19", time="2026-03-20T01:00:00Z"),
+        statement(
+            "2026-03-20T09:00:00Z",
+            id="st2",
+            due_date="2026-04-20",
+            statement_date="2026-03-19",
+            time="2026-03-20T01:00:00Z",
+        ),
         repayment("2026-03-25T00:00:00Z", 100_000, "pay2"),
     ]
 )
@@ -158,7 +164,12 @@ async def played(points: int, wakes: bool, store: MemoryAccountStore) -> tuple[W
 def facts(world: World) -> tuple[object, ...]:
     """What is in the account in the end, less when it was noted."""
     account = world.account()
-    return account.bills, account.payments, account.promise and account.promise.by, [(t.bill, t.stage) for t in account.told]
+    return (
+        account.bills,
+        account.payments,
+        account.promise and account.promise.by,
+        [(t.bill, t.stage) for t in account.told],
+    )
 
 
 def test_the_story_has_fewer_points_than_are_tried() -> None:

@@ -255,7 +255,9 @@ class Planning:
             for moment in times.of(account.product, bill.due_on):
                 if moment.at_ms == due_ms:
                     stage = self._following.policy.stages[moment.stage]
-                    return _Step(due_ms, moment.until_ms, stage.class_, stage.channels, stage.day or 0, bill.balance)
+                    return _Step(
+                        due_ms, moment.until_ms, stage.class_, stage.channels, stage.day or 0, bill.balance or 0
+                    )
         return None
 
     def _worked_out(self, value: bytes, now_ms: int) -> _Step | None:

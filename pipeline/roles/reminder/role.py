@@ -75,6 +75,7 @@ class ReminderRole:
         self._places: dict[int, _Place] = {}
         self._lost: set[int] = set()
         self._held: set[int] = set()
+        self._marks: dict[int, int] = {}
         self._swept_at = 0.0
         self._working: list[asyncio.Task[None]] = []
 
@@ -207,6 +208,14 @@ class ReminderRole:
                 until_ms = min(until_ms, place.said_ms)
             marks[partition] = until_ms
         await self._store.mark(marks)
+        self._marks |= marks
+
+    def scraped(self, lag: Mapping[int, int]) -> None:
+        """Prometheus asks: what depends on the time of asking."""
+        self._metrics.lag.clear()
+        for partition, behind in lag.items():
+            self._metrics.lag.labels("reminder", str(partition)).set(behind)
         self._metrics.taken_in.clear()
-        for partition, until_ms in marks.items():
-            self._metrics.taken_in.labels(str(partition)).set(max(0.0, self._clock.now() - until_ms / 1000))
+        for partition in self._marks.keys() & self._places.keys():
+            age_s = self._clock.now() - self._marks[partition] / 1000
+            self._metrics.taken_in.labels(str(partition)).set(max(0.0, age_s))

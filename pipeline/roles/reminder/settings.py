@@ -1,6 +1,4 @@
-"""What an operator may set for the reminder role."""
-
-from pathlib import Path
+"""What the reminder role is told by its environment: nothing of its own yet, but where its store is."""
 
 from pipeline.settings import Settings
 
@@ -8,10 +6,8 @@ from pipeline.settings import Settings
 class ReminderSettings(Settings):
     """``CARDWATCH_…``."""
 
-    reminder_plan: Path = Path("policies/reminders.toml")
-    """Below CONFIG_DIR, or anywhere when absolute; read anew when it changes."""
-
     @property
     def store_url(self) -> str:
-        """The server of the contact workflow: its own, or the one of the profiles."""
+        """The server of the contact workflow, for the contact role compares what is owed there: its own, or the one of the
+        profiles."""
         return self.redis_contact_url or self.redis_url
