@@ -190,10 +190,12 @@ def _list(path: Path) -> Found:
 
 
 def _policy(settings: Settings, path: Path) -> Found:
-    """Raises what `policy_parser` and the lists raise; answers what could not be told in words and which lists are
-    missing, and what the policy's counters keep to."""
+    """Raises what `policy_parser` and the lists raise; answers what could not be told in words, which lists
+    and tags are missing, and what the policy's counters keep to."""
     policy = policy_parser(settings)(path.read_text(encoding="utf-8"), str(path))
     missing = check_words(policy, {each: _words(settings, each) for each in LANGUAGES})
     unmet = policy.unmet(ListFolder(settings).read()) if policy.lists else []
+    if policy.tags:
+        unmet += policy.unknown_tags(parse_tags(*read(settings, TAGS)).names)
     counters = explain(policy.counters) + explain_entity_counters(policy.entity_counters)
     return Found([f"{path}: {each}" for each in missing] + unmet, [f"  {each}" for each in counters])
