@@ -1,6 +1,8 @@
-"""Wiring of the reminder role: accounts by polls, contacts by a group, every customer's tags for each worker."""
+"""Wiring of the reminder role: accounts by polls, contacts, payments and card events by groups, every customer's tags and
+choices for each worker."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -10,20 +12,32 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.files import WatchedFile
 from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.kafka.log import KafkaLog
-from pipeline.adapters.kafka.readers import GroupReader, KafkaReader, began_again
+from pipeline.adapters.kafka.readers import GroupReader, Handler, KafkaReader, began_again
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.accounts import RedisAccountStore
 from pipeline.adapters.redis.connection import connect
-from pipeline.app.configuration import REMINDERS, TAGS, done_before, new_registry, ops_port, read, until
+from pipeline.app.configuration import REMINDERS, TAGS, done_before, load_money, new_registry, ops_port, read, until
 from pipeline.core.contact_hours import Almanac
 from pipeline.core.customer_tags import parse_tags
 from pipeline.core.dead_letters import dead_letter
+from pipeline.core.notices import Teller
 from pipeline.core.reminder_policy import ReminderPolicy, read_reminders
 from pipeline.core.toml_text import FileError
-from pipeline.core.topics import ACCOUNTS, CONTACTS, CUSTOMER_STATE, DEAD_LETTERS, Topic
+from pipeline.core.topics import (
+    ACCOUNTS,
+    CARD_EVENTS,
+    CONTACTS,
+    CUSTOMER_STATE,
+    CUSTOMERS,
+    DEAD_LETTERS,
+    TRANSACTIONS,
+    Topic,
+)
 from pipeline.ports import Record, StoreDown
+from pipeline.roles.reminder.choices import Choices
 from pipeline.roles.reminder.letters import DeadLetters
 from pipeline.roles.reminder.metrics import ReminderMetrics
+from pipeline.roles.reminder.notices import Notices
 from pipeline.roles.reminder.role import ReminderRole
 from pipeline.roles.reminder.settings import ReminderSettings
 
@@ -60,6 +74,14 @@ class PlanFile:
         return self._plan
 
 
+def teller(settings: ReminderSettings, plan: PlanFile, almanac: Almanac) -> Callable[[], Teller]:
+    """How notices are told, by the plan in force. Raises LookupError for a bank's time zone that there is not."""
+    zone = almanac.zone(settings.bank_time_zone)
+    if zone is None:
+        raise LookupError(f"there is no time zone {settings.bank_time_zone}")
+    return lambda: Teller(plan.now().notices, almanac, zone)
+
+
 async def run_reminder(stop: asyncio.Event, worker: int = 0) -> None:
     settings = ReminderSettings()
     registry = new_registry()
@@ -69,8 +91,11 @@ async def run_reminder(stop: asyncio.Event, worker: int = 0) -> None:
     almanac = world_almanac()
     plan = PlanFile(settings, almanac)
     kafka = KafkaLog(settings)
+    clock = SystemClock()
+    choices = Choices()
+    notices = Notices(choices, teller(settings, plan, almanac), load_money(settings), kafka, clock, metrics.notice)
     role = ReminderRole(
-        kafka, store, SystemClock(), almanac, plan.now, settings.bank_time_zone, metrics, dead_letters(kafka)
+        kafka, store, clock, almanac, plan.now, settings.bank_time_zone, metrics, dead_letters(kafka), notices
     )
     if not await done_before(stop, kafka.start()):
         await redis.aclose()
@@ -91,11 +116,21 @@ async def run_reminder(stop: asyncio.Event, worker: int = 0) -> None:
     async def read_tags() -> None:
         await role.tags.follow(KafkaReader(settings, CUSTOMER_STATE), stop.is_set)
 
+    async def read_choices() -> None:
+        await choices.follow(KafkaReader(settings, CUSTOMERS), stop.is_set)
+
+    async def read_news(topic: Topic, handler: Handler) -> None:
+        if await done_before(stop, choices.all_known()):
+            await GroupReader(settings, topic, "reminder", handler).run(stop)
+
     await ops.start()
     await role.start()
     beside = [
         asyncio.create_task(GroupReader(settings, CONTACTS, "reminder", role.contacts).run(stop)),
         asyncio.create_task(began_again(CUSTOMER_STATE, read_tags, stop)),
+        asyncio.create_task(began_again(CUSTOMERS, read_choices, stop)),
+        asyncio.create_task(read_news(TRANSACTIONS, notices.payments)),
+        asyncio.create_task(read_news(CARD_EVENTS, notices.card_events)),
         asyncio.create_task(_marks(kafka_worker, role, stop)),
     ]
     await kafka_worker.start()

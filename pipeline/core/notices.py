@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from pipeline.core.account import Account
+from pipeline.core.account_event import AccountEvent, BalanceChanged, Statement
 from pipeline.core.contact_hours import Almanac, clock_minutes, local
 from pipeline.core.moments import rfc3339
 from pipeline.core.records import ContactRequest, Customer
@@ -23,18 +25,20 @@ APPROVED: Final = frozenset({None, "00", "000", "08", "10", "11"})
 """Response codes of a payment that went through (ISO 8583 DE39: approved; with identification; in part; VIP). None: the
 switch said nothing, and so nothing against it."""
 TOLD_KINDS: Final = frozenset({None, "purchase", "cash", "transfer", "payment"})
+TOGETHER: Final = ("transaction_done",)
+"""Templates of which several can be told in one message."""
 ONLINE: Final = frozenset({"ecommerce", "stored"})
 
 
 class NoticeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table ``[notices]`` of the reminders' plan. Notices of the templates in ``digest`` wait until ``digest_at`` by the
-    customer's clock and are told together; an empty list: each at once. After ``worth_hours`` nobody wants to know."""
+    customer's clock and are told together; an empty list: each at once. After ``worth_hours`` nobody wants to know. Balances that
+    change by less than ``balance_from`` (minor units) are not told."""
 
     digest: tuple[str, ...] = ()
     digest_at: str = "18:00"
     worth_hours: int = 24
     balance_from: int = 0
-    """Changes of a balance smaller than this (minor units of the account's currency) are not told."""
 
 
 class Choice(NamedTuple):
@@ -76,6 +80,39 @@ def choice_of(customer: Customer) -> Choice:
         customer.time_zone,
         customer.country,
     )
+
+
+class Told(NamedTuple):
+    """One thing of an account that its holder may want to be told: ``name`` of it, ``at_ms`` when it happened."""
+
+    template: str
+    name: str
+    card: str
+    customer: str
+    at_ms: float
+    facts: dict[str, object]
+
+
+def told_of(before: Account | None, now: Account, event: AccountEvent, rules: NoticeRules) -> Told | None:
+    """What ``event``, which made ``now`` of ``before``, has to tell; nothing where no card can be named."""
+    if not now.card:
+        return None
+    match event:
+        case Statement():
+            facts = {"amount": max(event.balance, 0), "minimum": event.minimum_due, "due": event.due_date.isoformat()}
+            return _of(now, "statement_ready", event.id, now.seen_ms, facts)
+        case BalanceChanged():
+            known = before.balance if before is not None else 0
+            if abs(event.balance - known) < rules.balance_from or event.balance < 0:
+                return None
+            name = f"{now.id}/{now.balance_ms}"
+            return _of(now, "balance_changed", name, now.balance_ms, {"balance": event.balance})
+    return None
+
+
+def _of(account: Account, template: str, name: str, at_ms: int, facts: dict[str, Any]) -> Told:
+    facts = {**facts, "currency": account.currency}
+    return Told(template, name, account.card, account.customer, at_ms, facts)
 
 
 class Teller(NamedTuple):
@@ -120,7 +157,7 @@ class Teller(NamedTuple):
         self, template: str, name: str, choice: Choice, facts: dict[str, Any], at_ms: float, now_ms: int
     ) -> ContactRequest | None:
         digest = template in self.rules.digest if choice.digest is None else choice.digest
-        waits = digest and template == "transaction_done"  # the only one there are words for several of
+        waits = digest and template in TOGETHER
         from_ms = self._next_digest(choice, max(now_ms, round(at_ms))) if waits else None
         until_ms = (from_ms or round(at_ms)) + self.rules.worth_hours * 3_600_000
         if until_ms <= now_ms:

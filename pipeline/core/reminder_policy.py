@@ -19,6 +19,7 @@ from pipeline.core.contact_hours import Almanac, clock_minutes
 from pipeline.core.contact_policy import CHANNELS
 from pipeline.core.conversation import Channel
 from pipeline.core.expressions import Kind
+from pipeline.core.notices import TOGETHER, NoticeRules
 from pipeline.core.reminder_stages import (
     ACCOUNT_SCHEMA,
     PRODUCTS,
@@ -46,6 +47,7 @@ MAX_DAY: Final = 400
 """Days before or after a due date that a stage may stand at."""
 MAX_DAYS: Final = 60
 """Of grace, of posting and of a promise."""
+MAX_WORTH_HOURS: Final = 7 * 24
 MAX_PER_HOUR: Final = 100_000_000
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,15}")
 RESERVED: Final = ("heard", "broken", "thanks")
@@ -102,7 +104,9 @@ class _SpreadTable(msgspec.Struct, forbid_unknown_fields=True):
     per_hour: dict[str, int] = {}
 
 
-_Table = TypeVar("_Table", _ProductTable, _StageTable, _SkipTable, _ThanksTable, _PromiseTable, _SpreadTable)
+_Table = TypeVar(
+    "_Table", _ProductTable, _StageTable, _SkipTable, _ThanksTable, _PromiseTable, _SpreadTable, NoticeRules
+)
 _LISTS: Final = {"product": len(PRODUCTS), "stage": MAX_STAGES, "skip": MAX_SKIPS}
 _SINGLES: Final = ("thanks", "promise", "spread", "notices")
 _TEXTS: Final = ("name", "zone", "calendar")
@@ -146,7 +150,7 @@ class _Reader:
         digest = hashlib.sha256(self._file.text.encode()).hexdigest()
         return ReminderPolicy(
             name, f"{name}@{digest[:12]}", zone, calendar, products, stages, self._skips({each.name for each in stages}),
-            self._thanks(), self._promises(), spread, self._single_table("notices"),
+            self._thanks(), self._promises(), spread, self._notices(),
         )  # fmt: skip
 
     def _line(self, key: str) -> int:
@@ -308,6 +312,17 @@ class _Reader:
         if untold:
             self._file.fail(f"channels: {untold[0]} has no text thanks", self._file.key("channels", line))
         return Thanks(table.send, tuple(table.channels))
+
+    def _notices(self) -> NoticeRules:
+        line, table = self._single("notices", NoticeRules)
+        self._clock("digest_at", table.digest_at, line)
+        self._range("worth_hours", table.worth_hours, 1, MAX_WORTH_HOURS, line)
+        self._range("balance_from", table.balance_from, 0, 10**12, line)
+        alone = [each for each in table.digest if each not in TOGETHER]
+        if alone:
+            self._file.fail(f"digest: several {alone[0][:80]!r} cannot be told in one message; {', '.join(TOGETHER)} can",
+                            self._file.key("digest", line))  # fmt: skip
+        return table
 
     def _promises(self) -> Promises:
         line, table = self._single("promise", _PromiseTable)

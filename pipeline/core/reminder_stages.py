@@ -5,13 +5,14 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from pipeline.core.account import Terms
 from pipeline.core.account_event import Product
 from pipeline.core.conversation import Channel
 from pipeline.core.expressions import Kind
 from pipeline.core.ladders import Plans
+from pipeline.core.notices import NoticeRules
 from pipeline.core.rules import Rule
 from pipeline.core.texts_rules import RULES
 
@@ -81,7 +82,7 @@ class SpreadPlan(NamedTuple):
 
 class ReminderPolicy(NamedTuple):
     """``version``: name and beginning of the file's SHA-256. ``zone``, ``calendar``: the bank's own clock and holidays.
-    ``stages``: in the order of their days; ``notices``: the table of that name as it stands."""
+    ``stages``: in the order of their days."""
 
     name: str
     version: str
@@ -93,7 +94,7 @@ class ReminderPolicy(NamedTuple):
     thanks: Thanks
     promises: Promises
     spread: SpreadPlan
-    notices: Mapping[str, Any]
+    notices: NoticeRules
 
     def terms(self, product: str) -> Terms:
         """Raises KeyError for a product the plan has no terms of."""

@@ -139,7 +139,10 @@ def test_a_repayment_planned_for_later_is_not_pending_until_then() -> None:
 
 
 def test_a_posted_repayment_ends_its_pending_form_whichever_is_said_last() -> None:
-    posted, pending = paid("P1", "2026-10-25T09:00", 50_000), paid("P1", "2026-10-25T10:00", 50_000, "repayment_pending")
+    posted, pending = (
+        paid("P1", "2026-10-25T09:00", 50_000),
+        paid("P1", "2026-10-25T10:00", 50_000, "repayment_pending"),
+    )
     for records in ([OCTOBER, posted, pending], [OCTOBER, pending, posted]):
         now = at(heard(records), "2026-10-26T09:00")
         assert (now.owed, now.pending) == (0, 0)
@@ -160,7 +163,9 @@ def test_autopay_runs_unless_it_failed_or_has_not_paid_in_time() -> None:
 def test_an_autopay_that_failed_runs_again_for_the_next_bill() -> None:
     auto = [statement(*of, autopay=True) for of in (
         ("S10", "2026-10-05", "2026-10-25", 50_000), ("S11", "2026-11-05", "2026-11-25", 60_000))]  # fmt: skip
-    account = heard([auto[0], said("autopay_failed", "2026-10-25T06:00"), paid("P1", "2026-10-26T09:00", 50_000), auto[1]])
+    account = heard(
+        [auto[0], said("autopay_failed", "2026-10-25T06:00"), paid("P1", "2026-10-26T09:00", 50_000), auto[1]]
+    )
     assert at(account, "2026-11-20T12:00").autopay
 
 
@@ -240,7 +245,9 @@ def test_a_repayment_before_its_statement_arrived_counts_by_its_own_time() -> No
 
 def test_a_statement_that_says_when_it_was_cut_counts_payments_from_then() -> None:
     cut = moment(ms("2026-10-05T02:00"))
-    account = heard([statement("S10", "2026-10-05", "2026-10-25", 50_000, time=cut), paid("P1", "2026-10-05T20:00", 50_000)])
+    account = heard(
+        [statement("S10", "2026-10-05", "2026-10-25", 50_000, time=cut), paid("P1", "2026-10-05T20:00", 50_000)]
+    )
     assert at(account, "2026-10-20T12:00").owed == 0
 
 
@@ -255,7 +262,9 @@ def test_an_overpaid_card_has_a_credit_that_the_next_statement_is_net_of() -> No
 
 
 def test_loan_instalments_are_filled_in_order_and_what_is_paid_ahead_carries_on() -> None:
-    loan = [instalment(f"L{month}", f"2026-{month}-20", 100_000, f"2026-{month}-01T09:00") for month in ("09", "10", "11")]
+    loan = [
+        instalment(f"L{month}", f"2026-{month}-20", 100_000, f"2026-{month}-01T09:00") for month in ("09", "10", "11")
+    ]
     account = heard([loan[0], paid("P1", "2026-09-15T09:00", 250_000), loan[1]])
     assert at(account, "2026-10-25T12:00").owed == 0
     account = heard([loan[2]], account)

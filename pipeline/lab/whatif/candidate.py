@@ -28,8 +28,9 @@ def columns_of(policy: Policy, told: Sequence[str], lists: Lists) -> Mapping[str
             )
     if wrong := policy.unmet(lists):
         raise Refused(wrong[0])
-    questions = {str(use): use.sql() for use in (*policy.lists, *policy.tags)}
-    return {**counters_sql(told, asked)[0], **questions}
+    of_lists = {str(use): use.sql() for use in policy.lists}
+    of_tags = {str(use): use.sql() for use in policy.tags}
+    return {**counters_sql(told, asked)[0], **of_lists, **of_tags}
 
 
 def same_lists(policy: Policy, version: str, lists: Lists) -> bool:

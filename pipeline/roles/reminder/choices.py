@@ -4,8 +4,7 @@ A customer whose record says nothing special about notices takes no room beyond 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,47 +13,32 @@ from pipeline.core.customer_activity import card_key
 from pipeline.core.entities import digest_of
 from pipeline.core.notices import Choice, choice_of
 from pipeline.core.records import Customer
-from pipeline.ports import Reader, Record
+from pipeline.ports import Record, WholeReader
+from pipeline.roles.reminder.whole_topic import follow_whole
 
-POLL_S = 0.5
 _decoder = msgspec.json.Decoder(Customer)
 
 
 class Choices:
     """``known`` is set once all is read that the topic held at the start: before it nobody may be passed over."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self) -> None:
         self.known = asyncio.Event()
-        self._reader = reader
         self._owners = CardOwners()
         self._choices: dict[bytes, Choice] = {}
         self._cards: dict[bytes, tuple[int, ...]] = {}
 
-    async def run(self, stop: asyncio.Event, patiently: Callable[[], Awaitable[None]]) -> None:
-        """Follow the topic until ``stop``. ``patiently`` waits after the broker failed, before all is read anew."""
-        while not stop.is_set():
-            try:
-                await self._follow(stop)
-            except (OSError, TimeoutError):
-                await patiently()
-            finally:
-                with suppress(OSError):
-                    await self._reader.stop()
+    async def follow(self, reader: WholeReader, ended: Callable[[], bool]) -> None:
+        """Read the topic from its beginning, and go on until ``ended``. Raises what the reader raises."""
+        await follow_whole(reader, self.take, self.known.set, ended)
 
-    async def _follow(self, stop: asyncio.Event) -> None:
-        await self._reader.start()
-        behind = {number: end for number, end in (await self._reader.ends()).items() if end > 0}
-        while not stop.is_set():
-            if not behind:
-                self.known.set()
-            for number, records in (await self._reader.poll(POLL_S)).items():
-                for record in records:
-                    self.take(record)
-                if records and records[-1].offset + 1 >= behind.get(number, 0):
-                    behind.pop(number, None)
+    def take(self, records: Sequence[Record]) -> None:
+        """Records of the topic, the newest of a customer last. What is no customer is left to the contact role, which says
+        so."""
+        for record in records:
+            self._take(record)
 
-    def take(self, record: Record) -> None:
-        """A record of the topic. One that is no customer is left to the contact role, which says so."""
+    def _take(self, record: Record) -> None:
         name = record.key or b""
         if record.value is None:
             self._cards.pop(name, None)
@@ -74,6 +58,10 @@ class Choices:
             self._choices.pop(name, None)
         else:
             self._choices[name] = choice
+
+    async def all_known(self) -> None:
+        """Returns once `known` is set."""
+        await self.known.wait()
 
     def of(self, card: str, customer: str | None = None) -> Choice | None:
         """Of the ``customer`` if one is named, else of the card's holder; None: nobody known."""

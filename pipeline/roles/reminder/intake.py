@@ -1,10 +1,12 @@
 """From events of accounts to their records: what a partition's next records say, with all that follows, in one step."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from pipeline.core.account import Account, after, decode, encode
 from pipeline.core.account_event import AccountEvent, BadAccountEvent, read_event
+from pipeline.core.notices import NoticeRules, Told, told_of
+from pipeline.core.records import ContactRequest
 from pipeline.core.topics import ACCOUNTS
 from pipeline.ports import Clock, Record
 from pipeline.ports_reminder import AccountChange, AccountMove, AccountStore
@@ -23,6 +25,26 @@ class _Said(NamedTuple):
     event: AccountEvent
 
 
+class _Booked(NamedTuple):
+    """The accounts as they are after all of it, what could not be about them, and what is news of which account."""
+
+    accounts: dict[str, Account]
+    unfit: list[tuple[Record, BadAccountEvent]]
+    told: list[tuple[str, Told]]
+
+
+class AccountNotices(Protocol):
+    """What becomes of news about an account (`notices.Notices`)."""
+
+    @property
+    def rules(self) -> NoticeRules: ...
+
+    async def known(self) -> None:
+        """Returns when it is known what customers chose."""
+
+    def of_account(self, told: Told, now_ms: int) -> ContactRequest | None: ...
+
+
 class Intake:
     """Takes records of ``accounts`` into the store."""
 
@@ -34,7 +56,9 @@ class Intake:
         clock: Clock,
         metrics: ReminderMetrics,
         dead_letter: DeadLetters,
+        notices: AccountNotices | None = None,
     ) -> None:
+        self._notices = notices
         self._store = store
         self._following = following
         self._outbox = outbox
@@ -57,10 +81,15 @@ class Intake:
             names = list(dict.fromkeys(one.event.account for one in said))
             values = dict(zip(names, await self._store.read(names), strict=True))
             known = {name: decode(value) if value else None for name, value in values.items()}
-            book, unfit = self._booked(said, known, partition)
-            changed = [(known[name], account) for name, account in book.items() if account is not known[name]]
+            booked = self._booked(said, known, partition)
+            changed = [
+                (known[name], account) for name, account in booked.accounts.items() if account is not known[name]
+            ]
             followed = self._following.of(changed, now_ms)
-            changes = [_change(values[one.account.id], one, partition) for one in followed]
+            news = await self._news(booked.told, now_ms)
+            changes = [
+                _change(values[one.account.id], one, partition, news.get(one.account.id, ())) for one in followed
+            ]
             outcome = await self._store.commit(changes, now_ms, OUTBOX_LEASE_MS, move)
             if outcome != "changed":
                 break
@@ -68,28 +97,40 @@ class Intake:
             return False
         if outcome == "stored":
             await self._outbox.publish([entry for change in changes for entry in change.outbox])
-            self._count(followed, len(said) - len(unfit), len(changes))
-        for record, why in unfit:
+            self._count(followed, len(said) - len(booked.unfit), len(changes))
+        for record, why in booked.unfit:
             await self._refuse(record, why)
-        if any(change.outbox for change in changes):
+        if any(one.withdrawn for one in followed):
             self._metrics.stopped.observe(max(0.0, self._clock.now() - records[-1].timestamp / 1000))
         return True
 
-    def _booked(
-        self, said: Sequence[_Said], known: dict[str, Account | None], partition: int
-    ) -> tuple[dict[str, Account], list[tuple[Record, BadAccountEvent]]]:
-        """The accounts as they are after all of it, and what could not be about them."""
-        book: dict[str, Account] = {}
-        unfit = []
+    def _booked(self, said: Sequence[_Said], known: dict[str, Account | None], partition: int) -> _Booked:
+        booked = _Booked({}, [], [])
         for record, event in said:
-            before = book.get(event.account, known[event.account])
+            before = booked.accounts.get(event.account, known[event.account])
             try:
                 now = after(before, event, record.timestamp, partition)
             except BadAccountEvent as bad:
-                unfit.append((record, bad))
+                booked.unfit.append((record, bad))
                 continue
-            book[event.account] = self._following.termed(now)
-        return book, unfit
+            booked.accounts[event.account] = self._following.termed(now)
+            if self._notices is not None and now is not before:
+                told = told_of(before, now, event, self._notices.rules)
+                if told is not None:
+                    booked.told.append((now.id, told))
+        return booked
+
+    async def _news(self, told: Sequence[tuple[str, Told]], now_ms: int) -> Mapping[str, Sequence[ContactRequest]]:
+        """Account → what its holder is told of it."""
+        if not told or self._notices is None:
+            return {}
+        await self._notices.known()
+        found: dict[str, list[ContactRequest]] = {}
+        for account, one in told:
+            request = self._notices.of_account(one, now_ms)
+            if request is not None:
+                found.setdefault(account, []).append(request)
+        return found
 
     def _count(self, followed: Sequence[Followed], events: int, accounts: int) -> None:
         self._metrics.events.labels("taken").inc(min(events, accounts))
@@ -105,6 +146,6 @@ class Intake:
         await self._dead_letter(ACCOUNTS, record, REASON, bad.field, bad.detail)
 
 
-def _change(before: bytes, followed: Followed, partition: int) -> AccountChange:
-    outbox = [entry_of(request) for request in followed.requests]
+def _change(before: bytes, followed: Followed, partition: int, news: Sequence[ContactRequest]) -> AccountChange:
+    outbox = [entry_of(request) for request in (*followed.requests, *news)]
     return AccountChange(followed.account.id, before, encode(followed.account), followed.due_ms, partition, outbox)

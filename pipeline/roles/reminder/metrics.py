@@ -9,6 +9,9 @@ from pipeline.histogram import LATENCY_BUCKETS_S, BatchHistogram
 STAGES = ("before", "due", "grace", "m1", "m2", "m3", "m3+")
 """Of accounts with something owed or coming due."""
 CLASSES = ("reminder", "collection")
+TEMPLATES = (
+    "transaction_done", "transaction_failed", "balance_changed", "statement_ready", "limit_changed", "card_ending"
+)  # fmt: skip
 SKIPPED = ("missed", "too_late", "promise", "other")
 WITHDRAWN = ("paid", "closed", "disputed", "autopay", "superseded", "promise", "other")
 PROMISES = ("open", "kept", "broken")
@@ -51,6 +54,9 @@ class ReminderMetrics:
         for reason in WITHDRAWN:
             self.withdrawn.labels(reason)
         self.thanks = counter("reminder_thanks", "Thanks asked for after a payment that followed a reminder")
+        self.notices = counter("notices", "Notices asked for, of what customers want to be told", ("template",))
+        for template in TEMPLATES:
+            self.notices.labels(template)
         self.promises = counter("reminder_promises", "Promises to pay that came into this state", ("state",))
         for state in PROMISES:
             self.promises.labels(state)
@@ -88,6 +94,10 @@ class ReminderMetrics:
 
     def skip(self, reason: str) -> None:
         self.skipped.labels(reason if reason in SKIPPED else "other").inc()
+
+    def notice(self, template: str) -> None:
+        """One notice was asked for."""
+        self.notices.labels(template).inc()
 
     def withdraw(self, reason: str) -> None:
         self.withdrawn.labels(reason if reason in WITHDRAWN else "other").inc()

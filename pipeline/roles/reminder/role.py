@@ -17,7 +17,7 @@ from pipeline.ports import Clock, Log, Membership, Poll, Record, StoreDown
 from pipeline.ports_reminder import AccountStore
 from pipeline.roles.reminder.answers import STORE_RETRY_S, Answers
 from pipeline.roles.reminder.following import Following
-from pipeline.roles.reminder.intake import MAX_EVENTS, Intake
+from pipeline.roles.reminder.intake import MAX_EVENTS, AccountNotices, Intake
 from pipeline.roles.reminder.letters import DeadLetters
 from pipeline.roles.reminder.metrics import ReminderMetrics
 from pipeline.roles.reminder.outbox import OUTBOX_LEASE_MS, Outbox
@@ -58,6 +58,7 @@ class ReminderRole:
         bank_time_zone: str,
         metrics: ReminderMetrics,
         dead_letter: DeadLetters,
+        notices: AccountNotices | None = None,
     ) -> None:
         self.tags = CustomerTags()
         self.partitions = 0
@@ -68,7 +69,7 @@ class ReminderRole:
         self._metrics = metrics
         self._outbox = Outbox(log, store)
         self._following = Following(plan(), almanac, self.tags.of)
-        self._intake = Intake(store, self._following, self._outbox, clock, metrics, dead_letter)
+        self._intake = Intake(store, self._following, self._outbox, clock, metrics, dead_letter, notices)
         self._sending = Sending(store, self._following, self._outbox, clock, metrics)
         self._planning = Planning(store, self._following, clock, almanac, bank_time_zone, metrics)
         self.contacts = Answers(store, self._following, self._outbox, clock, metrics, dead_letter).take

@@ -4,15 +4,15 @@ Every worker reads the whole topic, since an account's partition says nothing of
 with tags; before the topic was read once nothing is sent, for a plan may spare whom a tag names.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 import structlog
 
 from pipeline.core.topics import CUSTOMER_STATE
 from pipeline.ports import Record, WholeReader
+from pipeline.roles.reminder.whole_topic import follow_whole
 
-POLL_S = 0.5
 NO_TAGS: frozenset[str] = frozenset()
 log = structlog.get_logger()
 
@@ -60,23 +60,9 @@ class CustomerTags:
 
     async def follow(self, reader: WholeReader, ended: Callable[[], bool]) -> None:
         """Read the topic from its beginning, and go on until ``ended``. Raises what the reader raises."""
-        try:
-            await reader.start()
-            left = _left(await reader.ends(), await reader.places())
-            while not ended():
-                if not left and not self.whole:
-                    self.whole = True
-                    log.info("customers' tags are read", topic=CUSTOMER_STATE.name, customers=len(self))
-                for number, records in (await reader.poll(POLL_S)).items():
-                    self.take(records)
-                    if number in left and records[-1].offset + 1 >= left[number]:
-                        del left[number]
-                if left:
-                    left = _left(left, await reader.places())
-        finally:
-            await reader.stop()
+        await follow_whole(reader, self.take, self._is_whole, ended)
 
-
-def _left(ends: Mapping[int, int], places: Mapping[int, int]) -> dict[int, int]:
-    """Partition → end, of those not yet read up to there."""
-    return {number: end for number, end in ends.items() if places.get(number, 0) < end}
+    def _is_whole(self) -> None:
+        if not self.whole:
+            self.whole = True
+            log.info("customers' tags are read", topic=CUSTOMER_STATE.name, customers=len(self))
