@@ -28,7 +28,8 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Owed = Annotated[int, Meta(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
 """Minor units; below zero the customer has a credit."""
 Paid = Annotated[int, Meta(gt=0, le=MAX_AMOUNT)]
-Account = Annotated[str, Meta(min_length=1, max_length=64)]
+Account = Annotated[str, Meta(max_length=64)]
+"""Empty: the one of the record's key."""
 GraceDays = Annotated[int, Meta(ge=0, le=60)]
 
 _AT = re.compile(r" - at `\$\.(?:\.\.\.)?(\w+)")
@@ -185,9 +186,9 @@ def read_event(key: bytes | None, value: bytes | None) -> AccountEvent:
         raise BadAccountEvent("account", "account is not the one of the record's key")
     if holds_card_number(account):
         raise BadAccountEvent("account", "account holds a clear card number")
+    _check(event)
     if holds_card_number(text):
         raise BadAccountEvent(None, "the record holds a clear card number")
-    _check(event)
     return event if event.account else msgspec.structs.replace(event, account=account)
 
 

@@ -99,7 +99,18 @@ class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at_ms: int
 
 
-class Account(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+_SHORT = {
+    "customer": "who",
+    "currency": "cur",
+    "partition": "part",
+    "payments": "paid",
+    "named_ms": "named",
+    "seen_ms": "seen",
+}
+"""Names that every stored account has: a million of them are 24 MB smaller."""
+
+
+class Account(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False, rename=_SHORT):
     """``named_ms``: log timestamp of the bill that named customer, card, product and credit limit (0: not said);
     ``balance``: what balance_changed said last, at ``balance_ms``, and ``cleared_ms`` when it last said that nothing is
     owed; ``closed_ms`` 0: not closed; ``paused_ms``: until when an answer (``paused``: already_paid, hardship …) asks

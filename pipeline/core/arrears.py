@@ -267,7 +267,7 @@ def _kept(account: Account, promise: Promise, until_ms: int, now_ms: int) -> boo
     bills = [bill for bill in out(account, now_ms) if cut_of(bill, terms.zone) <= promise.made_ms]
     left, _ = settle(account, bills, until_ms)
     _disputed(account, bills, left)
-    return bool(bills) and max(left) <= terms.tolerance
+    return bool(bills or account.over_ms) and max(left, default=0) <= terms.tolerance
 
 
 def _under_way(payment: Payment, terms: Terms, now_ms: int) -> bool:

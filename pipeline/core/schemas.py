@@ -1,9 +1,11 @@
 """JSON Schemas of the topics other teams write to and read from, generated from the very types the code uses."""
 
+from types import UnionType
 from typing import Any
 
 import msgspec
 
+from pipeline.core.account_event import AccountEvent
 from pipeline.core.card_event import CardEvent
 from pipeline.core.decision import Decision
 from pipeline.core.records import (
@@ -19,6 +21,7 @@ from pipeline.core.records import (
     Label,
 )
 from pipeline.core.topics import (
+    ACCOUNTS,
     ANSWERS,
     CARD_COMMAND_RESULTS,
     CARD_COMMANDS,
@@ -36,7 +39,7 @@ from pipeline.core.topics import (
 )
 from pipeline.core.transaction import Transaction
 
-TYPES: dict[Topic, type[msgspec.Struct]] = {
+TYPES: dict[Topic, type[msgspec.Struct] | UnionType] = {
     TRANSACTIONS: Transaction,
     DECISIONS: Decision,
     LABELS: Label,
@@ -46,6 +49,7 @@ TYPES: dict[Topic, type[msgspec.Struct]] = {
     CUSTOMERS: Customer,
     CUSTOMER_STATE: CustomerState,
     CUSTOMER_EVENTS: CustomerEvent,
+    ACCOUNTS: AccountEvent,
     CONTACT_REQUESTS: ContactRequest,
     CONTACTS: ContactStep,
     ANSWERS: Answer,
