@@ -9,8 +9,8 @@ from datetime import date
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.account import DEFAULT_TERMS, PAID, Account, Payment
-from pipeline.core.arrears import Standing, day_of, standing, unpaid
+from pipeline.core.account_facts import DEFAULT_TERMS, Account, Payment
+from pipeline.core.arrears import Standing, booked, day_of, standing, unpaid
 
 PENDING_AGAIN_MS: Final = 3_600_000
 """A payment that is on its way is asked after again this much later; booked before that, it says so itself."""
@@ -94,8 +94,8 @@ def thanks_stage(payment: str) -> str:
 
 def last_payment(account: Account) -> Payment | None:
     """Of those that are booked and have not come back, the one heard of last."""
-    booked = [each for each in account.payments if each.state == PAID and not each.reversed]
-    return max(booked, key=lambda each: (each.said_ms, each.at_ms, each.id), default=None)
+    good = [each for each in account.payments if booked(account, each)]
+    return max(good, key=lambda each: (each.said_ms, each.at_ms, each.id), default=None)
 
 
 def _over(account: Account, now: Standing, bill: str, stage: str, now_ms: int) -> str | None:
@@ -110,7 +110,7 @@ def _over(account: Account, now: Standing, bill: str, stage: str, now_ms: int) -
         return "disputed" if own.disputed else "paid"
     if now.bill not in mates or _later_spoke(account, bill, stage):
         return "superseded"
-    return "autopay" if now.autopay and now.days_past_due <= 0 else None
+    return "autopay" if now.autopay else None
 
 
 def _later_spoke(account: Account, bill: str, stage: str) -> bool:
@@ -157,6 +157,6 @@ def _thank(account: Account, stage: str) -> Tell | Nothing:
     payment = next((each for each in account.payments if thanks_stage(each.id) == stage), None)
     if payment is None:
         return Tell({}, THANKS)  # so long ago that it is counted in, and no longer kept by itself
-    if payment.reversed:
+    if payment.reversed_ms:
         return Nothing("returned")
     return Tell({"amount": payment.amount, "currency": account.currency}, THANKS)

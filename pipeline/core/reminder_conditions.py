@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.account import Account, Bill
+from pipeline.core.account_facts import Account, Bill
 from pipeline.core.arrears import Standing
 from pipeline.core.reminder_stages import ACCOUNT_SCHEMA, TAG_COLUMN, ReminderPolicy
 

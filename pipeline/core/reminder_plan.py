@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from pipeline.core.account import DEFAULT_TERMS, Account, Told
+from pipeline.core.account_facts import DEFAULT_TERMS, Account, Told
 from pipeline.core.arrears import Standing, standing, start_ms
 from pipeline.core.contact_hours import DAY_MS, Almanac
 from pipeline.core.conversation import Channel

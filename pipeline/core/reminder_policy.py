@@ -13,8 +13,8 @@ from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
-from pipeline.core.account import DEFAULT_TERMS, Terms
 from pipeline.core.account_event import Product
+from pipeline.core.account_facts import DEFAULT_TERMS, Terms
 from pipeline.core.contact_hours import Almanac, clock_minutes
 from pipeline.core.contact_policy import CHANNELS
 from pipeline.core.conversation import Channel

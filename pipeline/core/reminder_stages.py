@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, get_args
 
-from pipeline.core.account import Terms
 from pipeline.core.account_event import Product
+from pipeline.core.account_facts import Terms
 from pipeline.core.conversation import Channel
 from pipeline.core.expressions import Kind
 from pipeline.core.ladders import Plans

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from pipeline.core.account import Account, Terms, after
+from pipeline.core.account import after
 from pipeline.core.account_event import (
     AccountEvent,
     AutopayFailed,
@@ -17,7 +17,8 @@ from pipeline.core.account_event import (
     RepaymentReversed,
     Statement,
 )
-from pipeline.core.contact_hours import Almanac
+from pipeline.core.account_facts import Account, Terms
+from pipeline.core.contact_hours import DAY_MS, Almanac
 from pipeline.core.reminder_plan import Planned, Planner, noted
 from pipeline.core.reminder_policy import ReminderPolicy, read_reminders
 
@@ -30,6 +31,7 @@ ALMANAC = Almanac(
     holiday=lambda name, day: "National Day" if day in NATIONAL_DAYS else None,
     calendar=lambda name: name == "CN",
 )
+EPOCH_MS = date(1970, 1, 1).toordinal() * DAY_MS
 TERMS = Terms(tolerance=1000, grace_days=3, posting_grace_days=1, zone=ZONE)
 
 
@@ -42,9 +44,15 @@ def ms(moment: str, zone: str = ZONE) -> int:
     return round(datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
 
 
-def heard(account: Account | None, *events: AccountEvent, said_ms: int = 1) -> Account:
-    for number, event in enumerate(events):
-        account = after(account, event, said_ms + number, 0)
+def heard(account: Account | None, *events: AccountEvent) -> Account:
+    """The account once it was told ``events``, one after the other, each no sooner than it happened."""
+    for event in events:
+        happened = getattr(event, "time", None)
+        stated = event.statement_date.toordinal() * DAY_MS - EPOCH_MS if isinstance(event, Statement) else 0
+        said_ms = stated if happened is None else round(happened.timestamp() * 1000)
+        if account is not None:
+            said_ms = max(said_ms, account.seen_ms + 1)
+        account = after(account, event, said_ms, 0)
     assert account is not None
     return replace(account, terms=account.terms or TERMS)
 

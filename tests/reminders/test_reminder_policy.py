@@ -168,6 +168,14 @@ def test_a_condition_over_several_lines_is_told_at_its_line() -> None:
     assert f"reminders.toml:{line_of(text, 'and owd')}:" in str(refused.value)
 
 
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_what_the_guide_shows_can_be_read(language: str) -> None:
+    guide = (FILE.parents[2] / "docs" / language / "reminders.md").read_text(encoding="utf-8")
+    policy = plan(guide.split("```toml\n")[1].split("```")[0])
+    assert [each.name for each in policy.stages] == ["due_in_3"]
+    assert policy.tags == {"vip"}
+
+
 def test_there_is_a_limit_to_everything() -> None:
     with pytest.raises(ReminderError, match="at most 200000"):
         plan("#" * 200_001)

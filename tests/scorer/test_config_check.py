@@ -102,6 +102,21 @@ def test_a_ladder_nobody_can_climb_is_told_before_the_broker_is_waited_for(monke
     assert "set CARDWATCH_SMS_VIA" in said
 
 
+def test_the_plan_of_reminders_is_looked_at_and_what_nobody_carries_is_named(config: Path) -> None:
+    plan = config / "policies" / "reminders.toml"
+    text = plan.read_text().replace('name = "m2"\n', 'name = "m2"\nchannels = ["push"]\n')
+    plan.write_text(text)
+    code, lines = check(config)
+    assert code == 2
+    assert "ok policies/reminders.toml" in lines
+    uncarried = "stage m2: the contact profile's ladder of class collection has none of push"
+    assert f"policies/reminders.toml: {uncarried}" in lines
+    plan.write_text(text + "[[skip]]\nreason = 'vip'\nwhen = \"has_tag('vip')\"\n")
+    code, lines = check(config)
+    number = len(text.split("\n")) + 2
+    assert f"{plan}:{number}: when: there is no tag vip: correct it, or define it in tags.toml" in lines
+
+
 def test_a_secret_that_is_wrong_is_not_repeated(config: Path) -> None:
     code, lines = check(config, CARDWATCH_VOICE_KEY="hush hush")
     assert code == 2
