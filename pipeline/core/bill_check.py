@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from pipeline.core.account import Account, decode
+from pipeline.core.account_facts import Account, decode
 from pipeline.core.conversation import Barred, Conversation, Deferred
 from pipeline.core.dunning import Later, Nothing, Tell, may_tell
 from pipeline.core.matters import Matter, Withdrawn, waiting

@@ -57,6 +57,25 @@ class ContactStoreBehaviour:
 
         self.run(check)
 
+    def test_a_note_that_is_only_compared_stops_a_change_and_is_not_written(self) -> None:
+        async def check(store: ContactStore) -> None:
+            note = Note("a:ac1", b"", b"owed", None)
+            assert (await store.commit([], NOW, LEASE, KEEP, notes=[note])).outcome == "stored"
+            same = Note("a:ac1", b"owed", b"owed", None)
+            assert (await store.commit([change()], NOW, LEASE, KEEP, notes=[same])).outcome == "stored"
+            assert await store.note("a:ac1") == b"owed"
+            nothing = Note("a:ac2", b"", b"", None)
+            assert (await store.commit([], NOW, LEASE, KEEP, notes=[nothing])).outcome == "stored"
+            assert (await store.commit([], NOW, LEASE, KEEP, notes=[note._replace(after=b"")])).outcome == "changed"
+            paid = Note("a:ac1", b"owed", b"paid", None)
+            assert (await store.commit([], NOW, LEASE, KEEP, notes=[paid])).outcome == "stored"
+            assert (await store.commit([change(version=1)], NOW, LEASE, KEEP, notes=[same])).outcome == "changed"
+            kept = await store.conversation("ct_1")
+            assert kept is not None
+            assert kept.version == 1
+
+        self.run(check)
+
     def test_a_change_from_an_old_version_or_a_second_beginning_is_refused_and_writes_nothing(self) -> None:
         async def check(store: ContactStore) -> None:
             await store.commit([change(alerts=["tx1"])], NOW, LEASE, KEEP)

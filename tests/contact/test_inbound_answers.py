@@ -202,3 +202,18 @@ def test_while_the_store_is_away_the_front_end_is_asked_to_come_again() -> None:
         assert (await ask("POST", f"/contacts/{CONTACT}/answer", json={"answer": "yes"}))[0] == 503
 
     told(story, ringing=False)
+
+
+def test_an_agent_s_promise_has_a_day_and_an_amount() -> None:
+    async def story(world: World, role: ContactRole, ask: Ask) -> None:
+        path = f"/contacts/{CONTACT}/answer"
+        given = {"answer": "promise", "by": "2026-11-27", "amount": 12_000}
+        assert (await ask("POST", path, "agent", json=given))[0] == 200
+        for wrong in ({"by": "friday"}, {"by": "2026-02-31"}, {"amount": 0}, {"amount": "12"}):
+            assert (await ask("POST", path, "agent", json=given | wrong))[0] == 400
+
+    world = told(story)
+    (answer,) = world.log.values("answers")
+    assert (answer["answer"], answer["by"], answer["amount"]) == ("promise", "2026-11-27", 12_000)
+    (step,) = [step for step in world.log.values("contacts") if step["step"] == "answered"]
+    assert (step["by"], step["amount"]) == ("2026-11-27", 12_000)

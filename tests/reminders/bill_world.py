@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "contact"))  # the world of t
 from contact_world import Read, until_done
 from request_world import CARD, Requests, request_config
 
-from pipeline.core.account import PAID, PENDING, Account, Bill, Payment, PaymentState, encode
+from pipeline.core.account_facts import PAID, PENDING, Account, Bill, Payment, PaymentState, encode
 from pipeline.core.requests import contact_of
 from pipeline.ports_contact import account_note, read_up_to_note
 
@@ -29,7 +29,20 @@ __all__ = ["CARD", "Bills", "request_config", "until_done"]
 def account(name: str = "ac1", bill: str = "st1", due: date = DUE, **more: Any) -> Account:
     """A card's account with one bill."""
     stated = due.toordinal() - 20
-    bills = (Bill(bill, stated, due.toordinal(), BALANCE, MINIMUM, False, -1, 0, 1),)
+    bills = (
+        Bill(
+            id=bill,
+            stated_on=stated,
+            due_on=due.toordinal(),
+            balance=BALANCE,
+            minimum=MINIMUM,
+            past_due=0,
+            autopay=False,
+            grace_days=-1,
+            cut_ms=0,
+            said_ms=1,
+        ),
+    )
     usual = {"customer": "cu1", "currency": "CNY", "card": CARD, "partition": PARTITION, "bills": bills, "named_ms": 1}
     return Account(**{"id": name, **usual, **more})
 

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.adapters.almanac import world_almanac
 from pipeline.adapters.memory_contacts import MemoryContactStore
-from pipeline.core.account import Account, encode
+from pipeline.core.account_facts import Account, encode
 from pipeline.core.contact_hours import Almanac
 from pipeline.core.conversation import Conversation, decode
 from pipeline.core.topics import Topic
@@ -160,15 +160,17 @@ class Races:
         if read:
             self.store.notes[read_up_to_note(kept.partition)] = b"%d" % self.now_ms
 
-    def begin(self, worker: int, piece: Coroutine[Any, Any, Any]) -> None:
+    def begin(self, worker: int, piece: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Have ``worker`` do something, until it waits."""
 
-        async def run() -> None:
+        async def run() -> asyncio.Task[Any]:
             self._tasks[worker] = [task for task in self._tasks[worker] if not task.done()]
-            self._tasks[worker].append(asyncio.get_running_loop().create_task(piece))
+            task = asyncio.get_running_loop().create_task(piece)
+            self._tasks[worker].append(task)
             await _settle()
+            return task
 
-        self.loop.run_until_complete(run())
+        return self.loop.run_until_complete(run())
 
     def go_on(self, number: int) -> None:
         """Let the waiting one of this number (counted round) go on."""

@@ -10,7 +10,7 @@ import pytest
 from bill_world import BALANCE, MINIMUM, Bills, account, request_config, until_done
 from msgspec.structs import replace
 
-from pipeline.core.account import Promise
+from pipeline.core.account_facts import Promise
 from pipeline.ports_channels import CallOrder
 from pipeline.ports_contact import account_note
 from pipeline.roles.contact.profile import read_texts
@@ -156,7 +156,8 @@ def test_a_payment_under_way_puts_it_off(config: Path) -> None:
 
 def test_an_open_promise_keeps_it_quiet_even_if_nobody_withdrew_it(config: Path) -> None:
     async def story(bills: Bills) -> None:
-        await bills.ready(replace(account(), promise=Promise(MINIMUM, date(2026, 3, 6).toordinal(), 1, 1)))
+        promise = Promise(MINIMUM, date(2026, 3, 6).toordinal(), bills.now_ms, bills.now_ms)
+        await bills.ready(replace(account(), promise=promise))
         await bills.remind()
 
     bills = told(config, story)
@@ -382,3 +383,24 @@ def test_nothing_but_what_is_owed_is_asked_of_an_account_that_is_paid_in_full(co
         await bills.remind()
 
     assert told(config, story).made == []
+
+
+def test_a_text_its_provider_never_had_is_not_sent_again_with_a_bill_that_was_withdrawn_meanwhile(config: Path) -> None:
+    async def story(bills: Bills) -> None:
+        await bills.ready(*TWO)
+        await bills.wait(NIGHT_S)
+        await bills.remind("before_3")
+        first = bills.contact
+        await bills.remind("overdue_1", "overdue", name="ac2", bill="st2")
+        bills.contact = first
+        bills.texts.trouble = "drops"
+        await bills.wait(NIGHT_S)
+        bills.texts.trouble = "works"
+        bills.pay(MINIMUM, "ac2")
+        await bills.withdraw("paid", "overdue_1", name="ac2", bill="st2")
+        for _ in range(3):
+            await bills.wait(600)
+
+    bills = told(config, story)
+    assert "2 payments" in bills.texts_sent()[0]
+    assert [order.reference for order in bills.made] == [("st1/before_3", "st2/overdue_1"), ("st1/before_3",)]

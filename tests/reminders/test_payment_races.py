@@ -5,6 +5,7 @@ time, withdrawals that come late, twice or before their requests, and workers th
 whatever order hypothesis thinks of. What is owed is reckoned here a second time, by addition.
 """
 
+import asyncio
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from hypothesis.stateful import (
 from msgspec.structs import replace
 from race_world import CARD, Means, Races, account, means_of
 
-from pipeline.core.account import PAID, PENDING, Account, Dispute, Payment, Promise, Told
+from pipeline.core.account_facts import PAID, PENDING, Account, Dispute, Payment, Promise, Told
 from pipeline.core.conversation import OPEN, Conversation, attempt_key, decode
 from pipeline.core.matters import waiting
 from pipeline.core.requests import contact_of
@@ -77,6 +78,7 @@ class PaymentRaces(RuleBasedStateMachine):
         self.owed = {name: Owed(account(name, f"st_{name}")) for name in ("ac1", "ac2")}
         self.bills = {f"st_{name}": owed for name, owed in self.owed.items()}
         self.topic: list[Read] = []
+        self.arriving: list[tuple[int, Read, asyncio.Task[Any]]] = []
         self.withdrawn: set[str] = set()
         self.claimed: dict[str, tuple[str, ...]] = {}
         self.told: dict[str, str] = {}
@@ -102,7 +104,7 @@ class PaymentRaces(RuleBasedStateMachine):
 
     def _holds(self, before: Conversation | None, after: Conversation) -> None:
         again = before is not None and before.state in ("sending", "unknown") and after.attempt == before.attempt
-        if after.state == "sending" and after.attempts:
+        if after.state == "sending" and (not again or (before and after.asks > before.asks)):
             for name in after.attempts[-1].covers:
                 self._claims(name, after, again)
             if not again:
@@ -166,7 +168,7 @@ class PaymentRaces(RuleBasedStateMachine):
                 self._pays(owed, Payment(payment, now_ms, amount, PAID, now_ms))
             case "returned" if owed.paid:
                 payment, _ = owed.paid.popitem()
-                self._pays(owed, replace(payments[payment], reversed=True))
+                self._pays(owed, replace(payments[payment], reversed_ms=now_ms))
             case "disputed":
                 owed.disputed = 0 if owed.disputed else amount
                 dispute = Dispute("d1", amount, owed.disputed > 0, "", now_ms)
@@ -230,7 +232,9 @@ class PaymentRaces(RuleBasedStateMachine):
         self._happens()
         number %= len(self.topic)
         record = self.topic[number] if keeps else self.topic.pop(number)
-        self.races.begin(worker, self.races.workers[worker].requests([record]))
+        task = self.races.begin(worker, self.races.workers[worker].requests([record]))
+        self.arriving = [each for each in self.arriving if not each[2].done()]
+        self.arriving.append((worker, record, task))
 
     # --- workers, carriers, time
 
@@ -270,7 +274,10 @@ class PaymentRaces(RuleBasedStateMachine):
 
     @rule(worker=st.integers(0, 1))
     def worker_dies(self, worker: int) -> None:
+        """What it was reading is read again by who comes after it."""
         self._happens()
+        self.topic += [record for reader, record, taken in self.arriving if reader == worker and not taken.done()]
+        self.arriving = [each for each in self.arriving if each[0] != worker]
         self.races.crash(worker)
 
     @precondition(lambda self: self.races.made)

@@ -159,8 +159,12 @@ class Conversations:
         return event, left, None
 
     def _once_more(self, event: Absent, conversation: Conversation, kept: Kept, now_ms: int) -> Absent | Refused:
-        """The provider never had the attempt: it is sent again if the gates still allow it, else planned again."""
-        if self.permission.still(conversation, kept.customer, kept.notes, now_ms):
+        """The provider never had the attempt: it is sent again if the gates still allow it and all that it says has still
+        to be told, else planned again."""
+        gone = {matter.id for matter in conversation.matters if matter.over}
+        if gone.isdisjoint(conversation.attempts[-1].covers) and self.permission.still(
+            conversation, kept.customer, kept.notes, now_ms
+        ):
             return event
         return Refused(event.attempt, permanent=False, reason="lost")
 
