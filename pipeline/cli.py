@@ -213,6 +213,12 @@ def demo(seed: int, port: int, preset: str) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write what was fraud to this file; a live run goes on where it is.",
 )
+@click.option(
+    "--customer-events",
+    "events",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what became of customers to this file (JSON lines), with --to file.",
+)
 @click.option("--epoch", type=float, help="Unix time at which the history ends; default: now (a file: a fixed day).")
 def simulate(
     preset: str,
@@ -224,12 +230,13 @@ def simulate(
     to: str,
     out: Path | None,
     truth: Path | None,
+    events: Path | None,
     epoch: float | None,
 ) -> None:
     """Simulated cardholders, thieves and customers: live onto the topics, or a history into a file."""
     from pipeline.app.simulation import NotWritten, SimulationPlan, run_simulation, write_simulation
 
-    plan = SimulationPlan(preset, seed, epoch, cards, rate, count, truth, days)
+    plan = SimulationPlan(preset, seed, epoch, cards, rate, count, truth, days, events)
     if to == "file":
         if out is None:
             raise click.UsageError("--to file needs --out FILE")
@@ -238,6 +245,8 @@ def simulate(
         except NotWritten as error:
             raise click.UsageError(str(error)) from None
         return
+    if events is not None:
+        raise click.UsageError("--customer-events goes with --to file: on topics they have one of their own")
     if preset in TABLE_PRESETS:
         raise click.UsageError(f"the preset {preset} is a table of past days: write it with --to file --out FILE")
     logs.set_up(Settings(), "simulate")

@@ -87,6 +87,7 @@ def _tell(path: Path, left_out: LeftOut) -> None:
 @click.option("--model-every", default="15m", show_default=True, type=Duration(), help="How often, in event time, a new model may go into force.")  # fmt: skip
 @click.option("--policy", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A policy file; default: the scorer's own.")  # fmt: skip
 @click.option("--other-delay", "other_delays", multiple=True, type=Duration(), help="Run all of it again with labels so late, to compare; may be repeated.")  # fmt: skip
+@click.option("--customer-events", "customer_events", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="What became of the customers of the one FILE: records of customer-events as JSON lines, in order of time.")  # fmt: skip
 @click.option("--scores", type=click.Path(path_type=Path, dir_okay=False), help="Write id,score,percentile,outcome of every transaction (CSV); one FILE only.")  # fmt: skip
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with curves and tables (HTML)."
@@ -107,6 +108,7 @@ def evaluate(
     model_every: float,
     policy: Path | None,
     other_delays: Sequence[float],
+    customer_events: Path | None,
     scores: Path | None,
     report: Path | None,
     language: str,
@@ -127,6 +129,8 @@ def evaluate(
 
     if scores is not None and len(files) > 1:
         raise click.UsageError("--scores is for one FILE: scores of several would not be told apart")
+    if customer_events is not None and len(files) > 1:
+        raise click.UsageError("--customer-events is for one FILE: each has customers of its own")
     if label_delay == NEVER_S and (calls_per_day or other_delays):
         raise click.UsageError("--label-delay never shows no label: neither calls nor other delays go with it")
     if model_every <= 0:
@@ -143,6 +147,7 @@ def evaluate(
         other_delays,
         simulated,
         report is not None,
+        customer_events,
     )
     bar = Bar()
     try:

@@ -13,8 +13,10 @@ from models.classifier import Classifier
 from models.scorer import Model
 from pipeline.adapters.transaction_files import TransactionFile
 from pipeline.app.configuration import FEATURE_SPACE, load_money, policy_parser, read
+from pipeline.core.customer_table import EMPTY_CUSTOMERS
 from pipeline.core.features import LAYOUT
 from pipeline.core.poll import Versions
+from pipeline.lab.evaluate.customer_events import CustomerEvents
 from pipeline.lab.evaluate.folds import DAY_S, NEVER_S, FoldPlan
 from pipeline.lab.evaluate.groups import GroupsSeen
 from pipeline.lab.evaluate.left_out import LeftOut
@@ -32,7 +34,8 @@ YOUNG_OBJECTS = 100_000
 class EvaluationPlan(NamedTuple):
     """What to evaluate and how. Times in seconds; ``label_delay_s`` `NEVER_S`: no label is shown. ``policy`` None: the one the scorer is set to; ``delays_s``: other
     label delays to run all of it again with; ``simulated`` None: told by the cards' tokens; ``by_group``: tell what each
-    group of features buys, which takes longer."""
+    group of features buys, which takes longer; ``customer_events``: a file of what became of the customers of the one file
+    there is."""
 
     files: Sequence[Path]
     label_delay_s: float = 7 * DAY_S
@@ -45,6 +48,7 @@ class EvaluationPlan(NamedTuple):
     delays_s: Sequence[float] = ()
     simulated: bool | None = None
     by_group: bool = False
+    customer_events: Path | None = None
 
 
 class Listener(NamedTuple):
@@ -87,11 +91,12 @@ def _evaluate(plan: EvaluationPlan, begin: Start, listener: Listener) -> Evaluat
     options = Options(Pace(plan.label_delay_s, plan.model_every_s, plan.calls_per_day), plan.folds, plan.cards)
     files, simulated = [], []
     for path in plan.files:
-        result, played = _one(path, begin, options, listener, plan.scores, plan.by_group)
+        result, played = _one(path, begin, options, listener, plan.scores, plan.by_group, plan.customer_events)
         files.append(result)
         simulated.append(played.seen.simulated)
     by_delay = {
-        f"{delay_s / DAY_S:g}": _again(plan.files, begin, options, delay_s, listener) for delay_s in plan.delays_s
+        f"{delay_s / DAY_S:g}": _again(plan.files, begin, options, delay_s, listener, plan.customer_events)
+        for delay_s in plan.delays_s
     }
     return Evaluation(
         simulated=all(simulated) if plan.simulated is None else plan.simulated,
@@ -107,11 +112,11 @@ def _evaluate(plan: EvaluationPlan, begin: Start, listener: Listener) -> Evaluat
 
 
 def _again(
-    files: Iterable[Path], begin: Start, options: Options, delay_s: float, listener: Listener
+    files: Iterable[Path], begin: Start, options: Options, delay_s: float, listener: Listener, events: Path | None
 ) -> Mapping[str, Spread]:
     later = options._replace(pace=options.pace._replace(label_delay_s=delay_s))
     silent = listener._replace(left_out=lambda path, left_out: None)
-    return over_files([_one(path, begin, later, silent, None)[0] for path in files])
+    return over_files([_one(path, begin, later, silent, None, events=events)[0] for path in files])
 
 
 def _one(
@@ -121,11 +126,16 @@ def _one(
     listener: Listener,
     scores: Path | None,
     by_group: bool = False,
+    events: Path | None = None,
 ) -> tuple[FileResult, Played]:
     file, left_out = TransactionFile(path), LeftOut()
     groups = GroupsSeen() if by_group else None
     listener.begin(path, file.count() if listener.counts else 0)
-    bank = new_bank(begin, None if groups is None else groups.saw)
+    no_events = LeftOut()
+    customers = EMPTY_CUSTOMERS if events is None else CustomerEvents(events, no_events)
+    bank = new_bank(begin, None if groups is None else groups.saw, customers)
     played = play(file, bank, options, left_out, scores, listener.progress)
     listener.left_out(path, left_out)
+    if events is not None:
+        listener.left_out(events, no_events)
     return figures(path, played, left_out, options, groups), played

@@ -13,6 +13,7 @@ from pipeline.core.topics import (
     ACCOUNTS,
     CARD_COMMAND_RESULTS,
     CARD_COMMANDS,
+    CARD_EVENTS,
     CUSTOMER_EVENTS,
     CUSTOMERS,
     LABELS,
@@ -41,6 +42,7 @@ class SimulationPlan(NamedTuple):
     limit: int | None = None
     truth: Path | None = None
     days: int | None = None
+    events: Path | None = None
 
 
 async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
@@ -73,6 +75,7 @@ async def run_simulation(stop: asyncio.Event, plan: SimulationPlan) -> Sent:
         to(LABELS),
         to(CARD_COMMAND_RESULTS),
         to(CUSTOMER_EVENTS),
+        to(CARD_EVENTS),
         to(ACCOUNTS),
         truth,
     )
@@ -99,4 +102,5 @@ def write_simulation(plan: SimulationPlan, out: Path) -> int:
         days=plan.days,
         count=plan.limit,
         truth=plan.truth,
+        events=plan.events,
     )

@@ -1,7 +1,7 @@
 """What became of customers, as every scorer knows it, and as the learner keeps and tells it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 MAX_CUSTOMERS: Final = 1_000_000
 """With an event of the last 30 days; beyond, those with the oldest are forgotten. Ours is 0.3 kB of one with two events."""
+
+
+class Customers(Protocol):
+    """What scoring asks of customers."""
+
+    def features(self, keys: EntityKeys, rows: Sequence["Row"]) -> Floats:
+        """float64[n, columns as `CUSTOMER_FEATURES`] of ``rows``, whose keys are ``keys``."""
 
 
 class CustomerTable:

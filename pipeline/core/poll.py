@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.currencies import Money
-from pipeline.core.customer_table import EMPTY_CUSTOMERS, CustomerTable
+from pipeline.core.customer_table import EMPTY_CUSTOMERS, Customers
 from pipeline.core.entities import EntityKeys
 from pipeline.core.entity_count_table import NOTHING_TOLD, EntityCounts
 from pipeline.core.entity_table import EMPTY_TABLE, EntityTable
@@ -62,7 +62,7 @@ class Versions(NamedTuple):
     lists: Lists = NO_LISTS
     entities: EntityTable = EMPTY_TABLE
     merchants: Merchants = EMPTY_MERCHANTS
-    customers: CustomerTable = EMPTY_CUSTOMERS
+    customers: Customers = EMPTY_CUSTOMERS
     challengers: Sequence[Challenger] = ()
     counts: EntityCounts = NOTHING_TOLD
     tags: TagTable = EMPTY_TAGS

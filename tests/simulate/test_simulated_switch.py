@@ -82,7 +82,7 @@ def test_a_blocked_spree_soon_stops_and_its_holder_too() -> None:
     world = World(9, 40, NOW)
     switch = Switch()
     stream = Stream(world, switch)
-    live = stream.live(NOW + 30 * 86_400, LiveParameters(rate=2.0, fraud_every_s=(5.0, 10.0)))
+    live = stream.live(NOW + 30 * 86_400, LiveParameters(rate=2.0, fraud_every_s=(5.0, 10.0), reissue_s=(1e9, 1e9)))
     refused: dict[int, int] = {}
     sequence = 0
     for attempt in islice(live, 2_000):

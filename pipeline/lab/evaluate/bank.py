@@ -16,6 +16,7 @@ from models.calibrate import PriorCurve
 from models.scorer import Model
 from models.snapshot import Snapshot
 from pipeline.adapters.memory import StoredRecord
+from pipeline.core.customer_table import EMPTY_CUSTOMERS, Customers
 from pipeline.core.decision import HEADER_OUTCOME, HEADER_SOURCE_OFFSET, Decision, Outcome
 from pipeline.core.entity_count_ledger import EntityCountWalk
 from pipeline.core.entity_table import EntityTable
@@ -76,14 +77,21 @@ class Bank:
 
     ``watch`` is shown every `Scored` record, the matrix of features that the model saw, and that model (None: day one's). A
     model that the course has ready goes into force at the next `tick`: the first of each interval, as a learner publishes
-    it that has waited.
+    it that has waited. ``customers``: what became of them, known in its time.
     """
 
-    def __init__(self, versions: Versions, course: Course, curve: PriorCurve, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        versions: Versions,
+        course: Course,
+        curve: PriorCurve,
+        watch: Watch | None = None,
+        customers: Customers = EMPTY_CUSTOMERS,
+    ) -> None:
         self._entities = EntityTable()
         # what is known of merchants, and counted of them, is as old as a live scorer's: see `MerchantLedger.features`
         self._versions = versions._replace(
-            entities=self._entities, merchants=MerchantLedger(), counts=EntityCountWalk()
+            entities=self._entities, merchants=MerchantLedger(), counts=EntityCountWalk(), customers=customers
         )
         self._course = course
         self._curve = curve

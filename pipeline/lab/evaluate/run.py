@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from models.calibrate import PriorCurve
 from pipeline.adapters.transaction_files import LabelledRow, Rejected
+from pipeline.core.customer_table import EMPTY_CUSTOMERS, Customers
 from pipeline.core.moments import rfc3339
 from pipeline.core.poll import Versions
 from pipeline.lab.evaluate.bank import Bank, Judged, Watch
@@ -77,12 +78,12 @@ class Played(NamedTuple):
     seconds: float
 
 
-def new_bank(start: Start, watch: Watch | None = None) -> Bank:
+def new_bank(start: Start, watch: Watch | None = None, customers: Customers = EMPTY_CUSTOMERS) -> Bank:
     """A bank that has seen nothing. It learns from every transaction: the rate above which a live learner takes a sample
     is the share of a machine, not of the method."""
     plan = start.plan._replace(max_rate=EVERYTHING)
     course = Course(plan, start.space, 1, LearnerMetrics(CollectorRegistry()), None)
-    return Bank(start.versions, course, start.curve, watch)
+    return Bank(start.versions, course, start.curve, watch, customers)
 
 
 def play(

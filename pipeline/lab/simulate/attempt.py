@@ -52,6 +52,7 @@ class Transaction(msgspec.Struct, omit_defaults=True, kw_only=True):
     longitude: float | None = None
     home_country: str | None = None
     response_code: str | None = None
+    previous_card: str | None = None
 
 
 class Truth(NamedTuple):

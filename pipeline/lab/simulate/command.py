@@ -11,18 +11,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from pipeline.core.records import CardCommand
 from pipeline.lab.simulate.attempt import Attempt, Truth
-from pipeline.lab.simulate.customers import customers
+from pipeline.lab.simulate.customers import customer_of, customers
 from pipeline.lab.simulate.files import TruthFile, write_batches, write_history
 from pipeline.lab.simulate.labels import Chargebacks
 from pipeline.lab.simulate.presets import Preset, TablePreset
 from pipeline.lab.simulate.stream import Stream
 from pipeline.lab.simulate.switch import Switch
-from pipeline.lab.simulate.table import at_most
+from pipeline.lab.simulate.table import NotWritten, at_most
 from pipeline.lab.simulate.world import World
 from pipeline.ports import Clock
 
@@ -42,14 +43,15 @@ async def _nothing(key: bytes, value: bytes) -> None:
 
 @dataclass
 class Sinks:
-    """Where records go: ``transaction``, ``label`` and ``result`` by card, ``customer`` and ``event`` by customer, ``account``
-    by account."""
+    """Where records go: ``transaction``, ``label``, ``result`` and ``card_event`` by card, ``customer`` and ``event`` by
+    customer, ``account`` by account."""
 
     transaction: Send
     customer: Send = _nothing
     label: Send = _nothing
     result: Send = _nothing
     event: Send = _nothing
+    card_event: Send = _nothing
     account: Send = _nothing
     truth: Callable[[Truth], None] | None = None
 
@@ -64,6 +66,7 @@ class Sent:
     labels: int = 0
     events: int = 0
     booked: int = 0
+    replaced: int = 0
     commands: int = 0
     stale_commands: int = 0
     unreadable_commands: int = 0
@@ -94,9 +97,10 @@ def to_file(
     days: int | None = None,
     count: int | None = None,
     truth: Path | None = None,
+    events: Path | None = None,
 ) -> int:
     """Write the history of ``preset`` to ``out`` (CSV, JSON lines or Parquet, by its suffix), at most ``count``
-    transactions, and the truth beside it; answer how many.
+    transactions, and the truth and customers' events beside it; answer how many.
 
     It ends at unix time ``now``; without one, a world's at `FILE_ENDS`, a table's ``days`` after its own first day.
     Errors as of `write_table`.
@@ -106,10 +110,23 @@ def to_file(
         told = None if truth is None else files.enter_context(closing(TruthFile(truth)))
         if isinstance(preset, Preset):
             world = world_for(preset, seed, FILE_ENDS if now is None else now, cards=cards)
-            return write_history(Stream(world).history(preset.days), out, count, told)
+            stream = Stream(world)
+            history = stream.history(preset.days)
+            if events is not None:
+                history = _telling_events(stream, history, files.enter_context(events.open("wb")))
+            return write_history(history, out, count, told)
+        if events is not None:
+            raise NotWritten("this preset has no customer events: its customers do nothing but pay")
         first = preset.first_day if now is None else _day_of(now) - timedelta(days=preset.days)
         batches = preset.make(seed, cards or preset.cards, preset.days, first)
         return write_batches(batches if count is None else at_most(batches, count), out, told)
+
+
+def _telling_events(stream: Stream, history: Iterator[Attempt], file: IO[bytes]) -> Iterator[Attempt]:
+    """``history``; what became of customers is in ``file`` before the payments that follow it."""
+    for attempt in history:
+        file.writelines(event.value() + b"\n" for event in stream.happened(attempt.time))
+        yield attempt
 
 
 def _day_of(time: float) -> date:
@@ -136,7 +153,7 @@ async def simulate(
         sent.customers += 1
     stream = Stream(world, switch)
     traffic = stream.history(preset.days) if preset.live is None else stream.live(clock.now(), preset.live)
-    sending = asyncio.create_task(_send(islice(traffic, count), stream, world.seed, preset, sinks, clock, stop, sent))
+    sending = asyncio.create_task(_send(islice(traffic, count), stream, world, preset, sinks, clock, stop, sent))
     tasks: set[asyncio.Task[None]] = {sending}
     if preset.live is not None:
         tasks.add(asyncio.create_task(_book(world, sinks, clock, stop, sent)))
@@ -156,14 +173,14 @@ async def simulate(
 async def _send(
     traffic: Iterator[Attempt],
     stream: Stream,
-    seed: int,
+    world: World,
     preset: Preset,
     sinks: Sinks,
     clock: Clock,
     stop: asyncio.Event,
     sent: Sent,
 ) -> None:
-    chargebacks = Chargebacks(seed, preset.chargebacks)
+    chargebacks = Chargebacks(world.seed, preset.chargebacks)
     for attempt in traffic:
         ahead_s = attempt.time - clock.now() if preset.live is not None else 0.0
         if ahead_s > 0:
@@ -172,6 +189,12 @@ async def _send(
             await asyncio.sleep(0)
         if stop.is_set():
             return
+        for replaced in stream.replaced():
+            customer = customer_of(world, replaced.card, replaced.event)
+            if customer is not None:
+                await sinks.customer(customer.customer.encode(), msgspec.json.encode(customer))
+            await sinks.card_event(replaced.key(), replaced.value())
+            sent.replaced += 1
         for event in stream.happened(attempt.time):
             await sinks.event(event.key(), event.value())
             sent.events += 1

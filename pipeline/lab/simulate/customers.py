@@ -7,6 +7,7 @@ have no telephone, a few changed it lately, and some cards belong to nobody the 
 
 from collections.abc import Iterator
 
+from pipeline.core.card_event import CardEvent
 from pipeline.core.records import Customer, CustomerCard, Phone
 from pipeline.lab.simulate.attempt import moment
 from pipeline.lab.simulate.draws import Draws, Source
@@ -61,6 +62,21 @@ def customers(world: World) -> Iterator[Customer]:
         cards.append(CustomerCard(card=card.token, last4=card.last4, account=card.account))
     if waiting is not None:
         yield _customer(world, waiting, cards, source.at(waiting, 0))
+
+
+def customer_of(world: World, number: int, replaced: CardEvent) -> Customer | None:
+    """The customer of the ``number``-th card, with the card that took the place of another of theirs; None where the
+    directory does not know whose it is."""
+    owner = world.cardholders.owner(number)
+    if owner is None:
+        return None
+    near = range(owner, min(world.cards, owner + 2))  # some hold the next card too
+    held = [world.cardholders.get(each) for each in near if world.cardholders.owner(each) == owner]
+    cards = [CustomerCard(card=card.token, last4=card.last4, account=card.account) for card in held]
+    of = next(card for card in held if card.number == number)
+    if replaced.new_card is not None:
+        cards.append(CustomerCard(card=replaced.new_card, last4=of.last4, account=of.account))
+    return _customer(world, owner, cards, Source(world.seed, "customers").at(owner, 0))
 
 
 def fictional_number(place: int) -> str:

@@ -19,6 +19,7 @@ from pipeline.lab.simulate.attempt import Attempt
 from pipeline.lab.simulate.cardholders import Cardholder
 from pipeline.lab.simulate.customer_events import Happened
 from pipeline.lab.simulate.draws import Draws, Source
+from pipeline.lab.simulate.reissue import Reissues, Replaced
 from pipeline.lab.simulate.switch import Switch
 from pipeline.lab.simulate.world import World
 
@@ -32,13 +33,15 @@ TRIES_FOR_A_CARD = 200
 @dataclass(frozen=True)
 class LiveParameters:
     """``rate``: genuine transactions per second, on average. ``fraud_every_s``: from, to, evenly spread, after
-    ``opening`` episodes that begin within the first ``opening_s``. ``pace`` divides the gaps within an episode."""
+    ``opening`` episodes that begin within the first ``opening_s``. ``pace`` divides the gaps within an episode.
+    ``reissue_s``: a blocked card is replaced so long after, from and to."""
 
     rate: float = 5.0
     fraud_every_s: tuple[float, float] = (20.0, 60.0)
     opening: int = 4
     opening_s: float = 12.0
     pace: float = 10.0
+    reissue_s: tuple[float, float] = (60.0, 180.0)
 
 
 class Stream:
@@ -48,6 +51,7 @@ class Stream:
     def __init__(self, world: World, switch: Switch | None = None) -> None:
         self._world = world
         self._switch = switch or Switch()
+        self._reissues = Reissues(world.seed, self._switch)
         self._under_way: list[tuple[float, int, Attempt]] = []
         self._events: list[tuple[float, int, Happened]] = []
         self._exposed: set[tuple[int, int]] = set()
@@ -57,6 +61,10 @@ class Stream:
         """What became of customers by unix ``now``, each once, in order of time: ask with the traffic going on."""
         while self._events and self._events[0][0] <= now:
             yield heappop(self._events)[2]
+
+    def replaced(self) -> Iterator[Replaced]:
+        """Cards replaced since this was asked last: ask before the traffic that goes on."""
+        yield from self._reissues.told()
 
     def history(self, days: int | None = None) -> Iterator[Attempt]:
         """All traffic from the world's start for ``days`` times 24 hours (None: for ever), in order of time."""
@@ -74,6 +82,7 @@ class Stream:
     def live(self, start: float, parameters: LiveParameters | None = None) -> Iterator[Attempt]:
         """Endless traffic from unix time ``start``; emit each attempt when the wall clock reaches its ``time``."""
         p = parameters or LiveParameters()
+        self._reissues = Reissues(self._world.seed, self._switch, p.reissue_s)
         source = Source(self._world.seed, "live")
         number = FIRST_LIVE_OCCASION + int(start % 86_400 * NUMBERS_A_SECOND)
         draws = source.at(int(start), 0)
@@ -112,7 +121,7 @@ class Stream:
             yield from self._until(time)
             if index >= 0:
                 card = world.cardholders.get(index)
-                if self._switch.status(card.token, time) != "blocked":
+                if not self._blocked(card, time):
                     self._add(world.life.play(card, time, day, number))
             else:
                 kind = -1 - index
@@ -136,9 +145,7 @@ class Stream:
         return plan
 
     def _begin_fraud(self, kind: int, time: float, draws: Draws, pace: float) -> None:
-        victims = [
-            card for card in self._world.victims(time, draws) if self._switch.status(card.token, time) != "blocked"
-        ]
+        victims = [card for card in self._world.victims(time, draws) if not self._blocked(card, time)]
         if victims:
             self._add(self._world.fraud[kind].episode(victims, time, draws, pace))
 
@@ -150,10 +157,13 @@ class Stream:
         card = world.cardholders.get(draws.integer(0, world.cards - 1))
         for _ in range(TRIES_FOR_A_CARD):
             likely = card.daily / limit * world.life.active(card, hour) if card.first_day <= today else 0.0
-            if draws.chance(likely) and self._switch.status(card.token, time) != "blocked":
+            if draws.chance(likely) and not self._blocked(card, time):
                 break
             card = world.cardholders.get(draws.integer(0, world.cards - 1))
         return card
+
+    def _blocked(self, card: Cardholder, time: float) -> bool:
+        return self._switch.status(self._reissues.in_hand(card.token), time) == "blocked"
 
     def _add(self, attempts: list[Attempt]) -> None:
         for attempt in attempts:
@@ -180,11 +190,16 @@ class Stream:
     def _until(self, time: float) -> Iterator[Attempt]:
         """What is under way and due before ``time``, answered by the switch."""
         heap = self._under_way
+        self._reissues.turn_to(time)
         while heap and heap[0][0] <= time:
             attempt = heappop(heap)[2]
             episode = attempt.episode
             if episode is not None and episode.patience <= 0:
                 continue
+            self._reissues.turn_to(attempt.time)
+            if not attempt.truth.fraud:
+                self._reissues.pay(attempt.transaction)
+            self._reissues.seen(attempt.transaction.card, attempt.card)
             if not self._switch.authorise(attempt.transaction, attempt.time) and episode is not None:
                 episode.patience -= 1
             yield self._exposing(attempt)

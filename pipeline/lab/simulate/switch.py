@@ -25,9 +25,11 @@ class _CardState:
 
 
 class Switch:
-    """State per restricted card only."""
+    """State per restricted card only. ``blocks``: cards blocked, and when (unix seconds), for whoever replaces them to
+    take."""
 
     def __init__(self) -> None:
+        self.blocks: list[tuple[str, float]] = []
         self._cards: dict[str, _CardState] = {}
 
     def apply(self, command: CardCommand, now: float) -> dict[str, object]:
@@ -35,6 +37,8 @@ class Switch:
         state = self._cards.get(command.card)
         done = state is None or command.sequence >= state.sequence
         if done:
+            if command.command == "block":
+                self.blocks.append((command.card, now))
             until = datetime.fromisoformat(command.expires_at).timestamp() if command.expires_at else None
             self._cards[command.card] = _CardState(command.sequence, command.command, command.scope, until)
         return {"id": command.id, "done": done, "time": moment(now)}
