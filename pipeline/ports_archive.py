@@ -254,6 +254,9 @@ class Trials(Protocol):
     def known(self, pieces: Sequence[Piece], first: date, known_at_ms: int) -> KnownRows:
         """With the labels in force at that moment of those that arrived from ``first`` on."""
 
+    def give_back(self) -> None:
+        """Memory that is free again, to the system: something large was done."""
+
     def fields(
         self, pieces: Sequence[Piece], partitions: Any, offsets: Any, names: Sequence[str]
     ) -> list[tuple[Any, ...]]:

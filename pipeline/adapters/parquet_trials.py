@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.adapters import freed_memory
 from pipeline.adapters import parquet_files as files
 from pipeline.adapters.parquet_reading import ParquetArchive, all_columns
 from pipeline.adapters.parquet_writing import connected, listed, quoted
@@ -18,7 +19,7 @@ from pipeline.core.archive_columns import SCORED_COLUMNS
 from pipeline.core.archive_files import Piece, that_count
 from pipeline.ports_archive import Coded, KnownRows, PastRows, RecordedAs
 
-MEMORY = "300MB"
+MEMORY = "200MB"
 """DuckDB's own share: what is kept open lies beside it."""
 _RECORDED = (
     "policy_version, outcome, coalesce(transaction_action, 'approve'), coalesce(card_action, 'none'), "
@@ -120,6 +121,9 @@ class ParquetTrials:
             np.asarray(found["fraud"], np.bool_),
             _numbers(found["delay_s"]),
         )
+
+    def give_back(self) -> None:
+        freed_memory.give_back()
 
     def fields(
         self, pieces: Sequence[Piece], partitions: Any, offsets: Any, names: Sequence[str]

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,9 @@ from pipeline.adapters.parquet_trials import ParquetTrials
 from pipeline.cli import main
 from pipeline.core.columns import SCHEMA
 from pipeline.core.control_group import ControlGroup
-from pipeline.core.decide import decide
-from pipeline.core.decision import Outcome
-from pipeline.core.features import CATALOGUE, LAYOUT
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.topics import LABELS
-from pipeline.lab.whatif.answer import Answer, Effort
+from pipeline.lab.whatif.answer import Answer
 from pipeline.lab.whatif.candidate import Refused
 from pipeline.lab.whatif.curve import curve
 from pipeline.lab.whatif.rescoring import Means
@@ -34,6 +30,7 @@ from pipeline.lab.whatif.window import Window
 from pipeline.roles.archive.versions import VersionKeeper
 
 sys.path.append(str(Path(__file__).parents[1] / "explain"))
+from brute_whatif import KNOWN_AT, brute
 from explain_world import (
     CONFIG,
     CURVE,
@@ -48,10 +45,6 @@ from explain_world import (
 sys.path.append(str(Path(__file__).parents[1] / "archive"))
 from archive_world import Place
 
-ACTIONS = ("transaction", "card", "contact", "queue")
-TAGGED = {"c0": ("frequent",), "c1": ("frequent", "night_owl"), "c2": ()}
-"""As `explain_world.TAGS` has them."""
-KNOWN_AT = 1_800_000_000_000
 TRANSACTIONS = 442
 
 
@@ -100,106 +93,6 @@ def read(text: str) -> Policy:
 def asked(past: Past, window: Window, policy: Policy | None, model: Any = None, top: int = 1_000) -> Answer:
     means = Means(past.archive, past.kept, lambda text, name: parse_policy(text, name, SCHEMA), LISTS)
     return try_out(Question(policy, model, top), window, means)
-
-
-def brute(
-    past: Past, rows: dict[str, dict[str, Any]], policy: Policy | None, model: Model | None = None
-) -> dict[str, Any]:
-    """Row by row: the recorded decision and the one made again."""
-    labels = past.archive.labels_in_force(KNOWN_AT)
-    known = {
-        (name, card): bool(fraud == 1.0)
-        for name, card, fraud in zip(labels["transaction"], labels["card"], labels["fraud"], strict=True)
-    }
-    own = {version: parse_policy(past.kept.policy(version.split("+")[0]) or "", version, SCHEMA) for version in
-           {row["policy_version"] for row in rows.values()}}  # fmt: skip
-    made = []
-    days = len({row["day"] for row in rows.values()})
-    for name, row in rows.items():
-        before = {"outcome": row["outcome"], **{each: row[f"{each}_action"] for each in ACTIONS}, "scope": row["scope"]}
-        after = before
-        ruling = policy or own[row["policy_version"]]
-        values = counted(row)
-        asked = {each: values[each] for each in ruling.counters.names if each in ruling.columns and each in values}
-        whole = len(asked) == len(ruling.columns.intersection(ruling.counters.names))
-        if row["scored"] and row["layout"] == LAYOUT and row["currency"] is not None and whole:
-            columns = {
-                column: np.array([row[column]], dtype=np.object_ if kind == "text" else np.float64)
-                for column, kind in SCHEMA.items()
-            }
-            columns |= {name: np.array([value], dtype=np.float64) for name, value in asked.items()}
-            for use in ruling.lists:
-                value, now = row[use.column], row["at"]
-                held = now < LISTS.by_name[use.name].until.get(value, -np.inf)
-                columns[str(use)] = np.array([np.nan if value is None else held], dtype=np.float64)
-            for use in ruling.tags:
-                columns[str(use)] = np.array([use.name in TAGGED[row["customer"]]], dtype=np.float64)
-            if model is not None:
-                matrix = np.array(
-                    [[np.nan if row[f.name] is None else row[f.name] for f in CATALOGUE]], dtype=np.float64
-                )
-                _, columns["percentile"], columns["score"] = model.scores(matrix)
-            verdicts = decide(ruling, columns, 1, None, lambda _, name=name: name)
-            actions = msgspec.to_builtins(verdicts.actions(0))
-            after = {"outcome": Outcome(int(verdicts.outcome[0])).name, "scope": None, **actions}
-        fraud = known.get((name, row["card"]))
-        customer = row["customer"] or row["account"] or row["card"]
-        made.append(
-            (name, row["card"], customer, row["billing_value"] or 0, before, after, fraud, row["score"] or 0.0, days)
-        )
-    return _figures(made)
-
-
-def counted(row: dict[str, Any]) -> dict[str, float | None]:
-    """Name → value of the counters a row has, NaN: unknown."""
-    names = [each.split("=")[0] for each in (row["counters"] or "").split()]
-    return {name: row[f"counted_{place}"] for place, name in enumerate(names, 1)}
-
-
-def _figures(made: list[Any]) -> dict[str, Any]:
-    effort = Effort()
-
-    def side(which: int) -> dict[str, Any]:
-        alerts = [one for one in made if one[which]["outcome"] != "approve"]
-        disturbing = [one for one in alerts if one[which]["outcome"] in ("verify", "hold", "decline")]
-        missed = [one for one in made if one[which]["outcome"] == "approve" and one[6]]
-        caught = [one for one in alerts if one[6]]
-        held = len({one[1] for one in made if one[which]["card"] != "none"})
-        contacts = sum(one[which]["contact"] != "none" for one in made)
-        calls = sum(one[which]["contact"] == "verify" for one in made)
-        reviews = sum(one[which]["queue"] == "review" for one in made)
-        minutes = reviews * effort.review_minutes + calls * effort.agent_share * effort.call_minutes
-        passed = [one for one in made if one[which]["outcome"] == "approve" and one[6] is not False]
-        return {
-            "outcomes": dict(Counter(one[which]["outcome"] for one in made)),
-            "alerts": len(alerts),
-            "alerts_per_10000": len(alerts) / len(made) * 10_000,
-            "alerts_genuine": sum(one[6] is False for one in alerts),
-            "alerts_unknown": sum(one[6] is None for one in alerts),
-            "reviews": reviews,
-            "contacts": contacts,
-            "contacts_a_day": contacts / made[0][8],
-            "agent_hours_a_day": pytest.approx(minutes / 60 / made[0][8]),
-            "held": held,
-            "held_per_10000_cards": held / len({one[1] for one in made}) * 10_000,
-            "caught": (len(caught), sum(one[3] for one in caught)),
-            "missed": (len(missed), sum(one[3] for one in missed)),
-            "disturbed_genuine": len({one[2] for one in disturbing if one[6] is False}),
-            "disturbed_unknown": len({one[2] for one in disturbing if one[6] is None}),
-            "expected_loss": sum(one[3] if one[6] else round(one[7] * one[3]) for one in passed),
-            "expected_insults": sum(
-                1_000_000 if one[6] is False else round((1 - one[7]) * 1_000_000) for one in disturbing if not one[6]
-            ) / 1_000_000,
-        }  # fmt: skip
-
-    changed = [one for one in made if one[4] != one[5]]
-    return {
-        "before": side(4),
-        "after": side(5),
-        "changed": sorted((one[0], one[4]["outcome"], one[5]["outcome"], one[6]) for one in changed),
-        "frauds": sum(one[6] is True for one in made),
-        "labels": sum(one[6] is not None for one in made),
-    }
 
 
 def plain(found: Answer) -> dict[str, Any]:
@@ -271,7 +164,7 @@ def policies(draw: st.DrawFn) -> Policy:
     return made
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(candidate=policies())
 def test_what_sql_makes_of_a_candidate_is_what_the_scorers_code_makes_of_each_row(
     past: Past, rows: dict[str, dict[str, Any]], window: Window, candidate: Policy
@@ -304,7 +197,7 @@ def test_another_model_is_tried_by_the_scorers_own_code(
         assert version not in {rows[one.transaction]["model_version"] for one in found.changes}
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(candidate=policies(), chosen=st.integers(0, 9), places=st.randoms(use_true_random=False))
 def test_a_point_of_the_curve_is_what_the_policy_with_its_threshold_there_comes_to(
     past: Past, rows: dict[str, dict[str, Any]], window: Window, candidate: Policy, chosen: int, places: Any
@@ -340,9 +233,13 @@ def test_what_past_rows_do_not_hold_is_refused(past: Past, window: Window, text:
 
 
 def test_labels_that_came_later_are_not_known_yet(past: Past) -> None:
-    found = asked(past, opened(past, 0), read(KEEN), None, 0)
+    early = opened(past, 0)
+    found = asked(past, early, read(KEEN), None, 0)
     assert (found.labels, found.frauds.number, found.label_delay_days, found.changes) == (0, 0, None, [])
     assert found.before.caught.number == found.after.missed.number == 0
+    assert early.refresh(KNOWN_AT) == 0
+    assert asked(past, early, read(KEEN)) == asked(past, opened(past), read(KEEN))
+    assert asked(past, early, read(KEEN)).labels > 0
 
 
 # --- the command
@@ -373,6 +270,25 @@ def test_the_command_tells_in_both_languages_and_for_programs(command: CliRunner
     assert sum(told["after"]["outcomes"].values()) == told["transactions"] == TRANSACTIONS
 
 
+def test_the_command_tells_the_curve_of_a_threshold_and_its_best_place(command: CliRunner, tmp_path: Path) -> None:
+    file = tmp_path / "keen.toml"
+    file.write_text(TELLABLE)
+    english = command.invoke(main, ["whatif", "--policy", str(file), "--curve", "1"])
+    assert english.exit_code == 0, english.output
+    assert english.output.count("← today") == 1
+    chinese = command.invoke(
+        main, ["whatif", "--policy", str(file), "--curve", "1", "--agents", "9", "--language", "zh"]
+    )
+    assert "最佳" in chinese.output, chinese.output
+    none = command.invoke(main, ["whatif", "--policy", str(file), "--curve", "1", "--agents", "0"])
+    assert "more agents" in none.output
+    told = json.loads(
+        command.invoke(main, ["whatif", "--policy", str(file), "--curve", "1", "--agents", "9", "--json"]).output
+    )
+    assert len(told["suggestion"]["costs"]) == len(told["curve"]["points"]) > 5
+    assert told["curve"]["points"][told["curve"]["today"]]["score"] == 0.001
+
+
 def test_what_cannot_be_answered_is_said(command: CliRunner, past: Past, tmp_path: Path) -> None:
     def said(*arguments: str) -> tuple[int, str]:
         done = command.invoke(main, ["whatif", *arguments])
@@ -389,5 +305,8 @@ def test_what_cannot_be_answered_is_said(command: CliRunner, past: Past, tmp_pat
     file.write_text(TELLABLE)
     code, words = said("--policy", str(file), "--from", "2030-01-01")
     assert (code, "no decisions of those days" in words) == (1, True)
+    code, words = said("--policy", str(file), "--curve", "2")
+    assert (code, "no threshold number 2; there are 1" in words) == (1, True), words
+    assert said("--model", "x", "--curve", "1")[0] == said("--policy", str(file), "--agents", "3")[0] == 2
     code, words = said("--model", "hst-0123456789ab-calibrated")
     assert (code, "not kept" in words) == (1, True)

@@ -40,8 +40,8 @@ from pipeline.lab.whatif.window import Progress, Window, unheard
 
 POINTS: Final = 120
 """Of a curve, at most."""
-MOST_ALERTED: Final = 0.05
-"""No bank looks at more than one transaction in twenty: lower scores are not on the curve, unless today's is."""
+MOST_ALERTED: Final = 0.03
+"""No bank looks at more than one transaction in thirty: lower scores are not on the curve, unless today's is."""
 _SAMPLED: Final = 500_000
 """Rows by which the lowest score of the curve is found."""
 
@@ -70,7 +70,7 @@ def curve(
         raise Refused(
             f"{policy.name}: there is no threshold number {threshold + 1}; there are {len(policy.thresholds)}"
         )
-    with window.lock:
+    with window.asking():
         rules = window.rules(policy, lists, progress)
         today = policy.thresholds[threshold].score
         above = policy.thresholds[threshold + 1].score if threshold + 1 < len(policy.thresholds) else np.inf
@@ -178,7 +178,8 @@ def _by_point(rows: Rows, first: NDArray[np.int64], size: int, points: int) -> S
 def _speaks(rows: Rows, kinds: Kinds, what: str) -> NDArray[np.bool_]:
     if what == "held":
         return kinds.held[rows.decided]
-    return kinds.disturbing[rows.decided] & (rows.label == (1 if what == "genuine" else 0))
+    disturbed: NDArray[np.bool_] = kinds.disturbing[rows.decided]
+    return disturbed & (rows.label == (1 if what == "genuine" else 0))
 
 
 def _among(keys: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.bool_]:

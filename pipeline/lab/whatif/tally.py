@@ -46,7 +46,7 @@ class Rows(NamedTuple):
     """Columns of rows, of equal length: what is decided about each by number, its label, and what it weighs."""
 
     decided: NDArray[np.int32]
-    label: NDArray[np.int64]
+    label: NDArray[np.int8]
     value: NDArray[Any]
     risk: NDArray[np.int64]
     insult: NDArray[np.int64]
@@ -55,7 +55,7 @@ class Rows(NamedTuple):
 
 
 def rows_of(block: Block, positions: NDArray[np.int64], decided: NDArray[np.int32]) -> Rows:
-    label = block.fraud[positions].astype(np.int64) + 1
+    label = block.fraud[positions] + np.int8(1)
     return Rows(
         decided, label, block.value[positions], block.risk(positions), block.insult(positions),
         block.card[positions], block.customer[positions],

@@ -5,7 +5,8 @@ from types import MappingProxyType
 from typing import Final
 
 from pipeline.lab.explain.words import Language
-from pipeline.lab.whatif.answer import Answer, Known
+from pipeline.lab.whatif.answer import Answer, Curve, Known
+from pipeline.lab.whatif.staffing import Suggestion
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "title": ("What if", "假如"),
@@ -20,13 +21,26 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "before": ("as decided", "原决策"),
     "after": ("what if", "假如"),
     "alerts": ("alerts per 10,000", "每万笔警报数"),
+    "alerts_genuine": ("alerts, known genuine", "警报：已知为本人交易"),
+    "alerts_unknown": ("alerts, nothing known", "警报：真伪未知"),
     "contacts": ("contacts a day", "每日联络数"),
+    "hours": ("agents' hours a day", "每日坐席工时"),
     "held": ("cards limited or held per 10,000", "每万张卡受限或冻结数"),
     "caught": ("known frauds with an alert", "有警报的已知欺诈"),
     "missed": ("known frauds without", "无警报的已知欺诈"),
     "worth": ("their worth, minor units", "金额（最小货币单位）"),
     "genuine": ("customers disturbed, known genuine", "受打扰的客户：已知为本人交易"),
     "unknown": ("customers disturbed, nothing known", "受打扰的客户：真伪未知"),
+    "loss": ("expected to go through, minor units", "预计漏过金额（最小货币单位）"),
+    "insults": ("genuine transactions disturbed, expected", "预计受打扰的本人交易笔数"),
+    "curve": ("Threshold number", "门槛序号"),
+    "score": ("score", "分数"),
+    "today": ("today", "现值"),
+    "best": ("best", "最佳"),
+    "cost": ("cost a day", "每日成本"),
+    "no_best": ("No place of this threshold leaves so few hours of work: more agents, or another policy.",
+                "以现有坐席，此门槛放在哪里工时都不够：请增加坐席，或改用其他策略。"),
+    "for_more": ("The cheapest place of all takes {0:.1f} agents.", "成本最低的位置需要 {0:.1f} 名坐席。"),
     "labels": ("known of", "已知真伪的交易"),
     "frauds": ("frauds", "其中欺诈"),
     "as_of": ("as of", "截至"),
@@ -45,6 +59,44 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
 def tell(found: Answer, language: Language) -> str:
     """All of ``found`` in ``language``."""
     return "\n".join(_lines(found, {name: pair[language == "zh"] for name, pair in _WORDS.items()}))
+
+
+def tell_curve(found: Curve, best: Suggestion | None, language: Language) -> str:
+    """All points of ``found``, today's and the suggested one marked."""
+    return "\n".join(_curve_lines(found, best, {name: pair[language == "zh"] for name, pair in _WORDS.items()}))
+
+
+def _curve_lines(found: Curve, best: Suggestion | None, word: Mapping[str, str]) -> Iterator[str]:
+    yield f"{word['curve']} {found.threshold + 1}"
+    names = [
+        "score",
+        "alerts",
+        "contacts",
+        "hours",
+        "held",
+        "caught",
+        "missed",
+        "loss",
+        "insults",
+        *(["cost"] if best else []),
+    ]
+    yield "; ".join(word[name] for name in names)
+    for number, point in enumerate(found.points):
+        side = point.side
+        figures = [
+            f"{point.score:.6g}", f"{side.alerts_per_10000:.2f}", f"{side.contacts_a_day:.1f}",
+            f"{side.agent_hours_a_day:.1f}", f"{side.held_per_10000_cards:.2f}", f"{side.caught.number:,}",
+            f"{side.missed.number:,}", f"{side.expected_loss:,}", f"{side.expected_insults:,.0f}",
+            *([f"{best.costs[number].whole:,.0f}"] if best else []),
+        ]  # fmt: skip
+        marks = [word["today"]] if number == found.today else []
+        if best is not None and number == best.best:
+            marks.append(word["best"])
+        yield "  " + " ".join(f"{figure:>12}" for figure in figures) + ("  ← " + ", ".join(marks) if marks else "")
+    if best is not None and best.best is None:
+        yield word["no_best"]
+    if best is not None and best.agents_for_unbounded is not None:
+        yield word["for_more"].format(best.agents_for_unbounded)
 
 
 def _lines(found: Answer, word: Mapping[str, str]) -> Iterator[str]:
@@ -67,7 +119,10 @@ def _lines(found: Answer, word: Mapping[str, str]) -> Iterator[str]:
     for name in before.outcomes:
         yield _row(name, f"{before.outcomes[name]:,}", f"{after.outcomes[name]:,}")
     yield _row(word["alerts"], f"{before.alerts_per_10000:.2f}", f"{after.alerts_per_10000:.2f}")
+    for name in ("alerts_genuine", "alerts_unknown"):
+        yield _row(word[name], f"{getattr(before, name):,}", f"{getattr(after, name):,}")
     yield _row(word["contacts"], f"{before.contacts_a_day:.1f}", f"{after.contacts_a_day:.1f}")
+    yield _row(word["hours"], f"{before.agent_hours_a_day:.1f}", f"{after.agent_hours_a_day:.1f}")
     yield _row(word["held"], f"{before.held_per_10000_cards:.2f}", f"{after.held_per_10000_cards:.2f}")
     for name in ("caught", "missed"):
         mine, theirs = getattr(before, name), getattr(after, name)
@@ -75,6 +130,8 @@ def _lines(found: Answer, word: Mapping[str, str]) -> Iterator[str]:
         yield _row("  " + word["worth"], *(_known(found, side.value) for side in (mine, theirs)))
     yield _row(word["genuine"], f"{before.disturbed_genuine:,}", f"{after.disturbed_genuine:,}")
     yield _row(word["unknown"], f"{before.disturbed_unknown:,}", f"{after.disturbed_unknown:,}")
+    yield _row(word["loss"], f"{before.expected_loss:,}", f"{after.expected_loss:,}")
+    yield _row(word["insults"], f"{before.expected_insults:,.0f}", f"{after.expected_insults:,.0f}")
     yield ""
     yield f"{found.changed:,} {word['changed']}"
     for move in found.moves:

@@ -60,7 +60,7 @@ class _Found(NamedTuple):
 
 def try_out(question: Question, window: Window, means: Means, progress: Progress = unheard) -> Answer:
     """Raises `Refused` where past rows do not hold what is asked for, OSError where they cannot be read."""
-    with window.lock:
+    with window.asking():
         book, before = window.recorded()
         policy = question.policy
         if question.model is not None:

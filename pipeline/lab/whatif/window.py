@@ -8,9 +8,10 @@ was not looked at lately. Files of the archive that have come since are read by 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date
 from functools import partial
-from threading import Lock, RLock
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -32,7 +33,7 @@ from pipeline.ports_archive import Trials
 
 BLOCK_ROWS: Final = 500_000
 """Files are put together until they have so many rows."""
-COLUMN_BYTES: Final = 200_000_000
+COLUMN_BYTES: Final = 170_000_000
 """Of columns that rules asked lately; a question that needs more reads them and keeps none."""
 HIT_BYTES: Final = 120_000_000
 """Of what is kept about which rows rules hit; the present question's may be more."""
@@ -49,7 +50,8 @@ def unheard(_done: int, _whole: int) -> None:
 
 class Window:
     """The days of arrival from ``first`` to ``last`` (UTC), with the labels in force at ``known_at_ms``. Raises OSError where
-    files cannot be read. Any thread may ask; questions wait for each other."""
+    files cannot be read: those that the archive put together are gone some minutes later, so whoever keeps a window open
+    refreshes it every few. Any thread may ask; questions wait for each other."""
 
     def __init__(self, trials: Trials, first: date, last: date, known_at_ms: int, progress: Progress = unheard) -> None:
         self._trials = trials
@@ -57,7 +59,7 @@ class Window:
         self.known_at_ms = 0
         self.blocks: Sequence[Block] = ()
         self.cards = 0
-        self.lock = RLock()
+        self._lock = Lock()
         self._refreshing = Lock()
         self._labels: object = None
         self._columns: OrderedDict[Any, None] = OrderedDict()
@@ -86,13 +88,21 @@ class Window:
                 known = {id(block): self._trials.known(block.pieces, self.first, known_at_ms) for block in kept}
             blocks = [*kept, *made]
             cards = _cards(blocks)
-            with self.lock:
+            with self._lock:
                 for block in kept:
                     if id(block) in known:
                         block.know(known[id(block)])
                 self.blocks, self.cards, self.known_at_ms, self._labels = blocks, cards, known_at_ms, labels
                 self._recorded = None
+            self._trials.give_back()
             return sum(block.n for block in made)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """One question at a time."""
+        with self._lock:
+            yield
+        self._trials.give_back()
 
     @property
     def counters(self) -> Sequence[str]:
