@@ -78,6 +78,11 @@ proof-contact: $(READY) $(KAFKA_LIBS) ## transaction to first request beside a r
 	@$(BIN)/python benchmarks/contact_latency.py $(KAFKA_LIBS) --seconds 60 --pairs 5
 	@$(BIN)/python benchmarks/contact_store.py --contacts 1000000 --seconds 60 --pairs 5
 
+.PHONY: proof-reminders
+proof-reminders: $(READY) $(KAFKA_LIBS) ## reminders of 2,000 accounts while the role is killed 20 times; a million accounts planned (Kafka, Redis)
+	@CARDWATCH_PROOF_ACCOUNTS=2000 CARDWATCH_PROOF_KILLS=4 $(REAL) tests/real/test_reminders_killed.py
+	@$(BIN)/python benchmarks/reminder_plan.py
+
 .PHONY: proof-detection
 proof-detection: $(READY) ## scores beside weekly batch models and River on five simulated streams of each kind (hours; may be broken off); ARGS="--models Cardwatch" for less
 	@mkdir -p var/streams
