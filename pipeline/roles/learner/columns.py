@@ -32,32 +32,36 @@ _CUSTOMER_KNOTS: Final = {
 }
 """Of what befalls few: a sample of rows may show none of them."""
 
+_TRIED_KNOTS: Final = {
+    "card_checks_1h": ((0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 16.0), (0.0, 1.0, 3.0)),
+    "merchant_new_cards_1h_ratio": (None, (0.0, 1.0, 3.0, 10.0)),
+}
+"""Knots, fine (None: learned) and coarse, of what shows that stolen numbers are tried. Most rows have none of either, so a
+sample says little of how far they go."""
+
 _CODES: Final = frozenset(("mcc_code", "entry_mode_code"))
 _CROSSED: Final = frozenset((
     "amount", "amount_ratio", "amount_z", "count_1h", "count_24h", "sum_24h", "sum_24h_ratio", "count_24h_ratio",
     "hour_of_day", "mcc_code", "entry_mode_code", "abroad", "hour_rarity", "new_merchant", "new_mcc", "km_from_last",
-    "speed_kmh", "entry_mode_rare", "seconds_since_last", "merchant_amount_z",
+    "speed_kmh", "entry_mode_rare", "seconds_since_last", "merchant_amount_z", "merchant_new_cards_1h_ratio",
+    "card_checks_1h",
 ))  # fmt: skip
-"""With one another and with what labels say. The others each repeat one of these."""
+"""With one another and with what labels say. Each of the others repeats one of these, or buys nothing here. That many new
+cards come to a merchant is a sign of fraud where the amounts are small and no card is there; elsewhere it may be a sale."""
 
 
 def _columns() -> tuple[Column, ...]:
     behaviour = len(CATALOGUE) - len(ENTITY_FEATURES)
-    made = [
-        Column(
-            feature.name,
-            feature.name,
-            _CUSTOMER_KNOTS.get(feature.name),
-            category=feature.name in _CODES,
-            crossed=feature.name in _CROSSED,
-        )
-        for feature in CATALOGUE[:behaviour]
-    ]
+    made = []
+    for feature in CATALOGUE[:behaviour]:
+        fine, coarse = _TRIED_KNOTS.get(feature.name, (_CUSTOMER_KNOTS.get(feature.name), None))
+        category, crossed = feature.name in _CODES, feature.name in _CROSSED
+        made.append(Column(feature.name, feature.name, fine, coarse, category=category, crossed=crossed))
     for feature in ENTITY_FEATURES:
         kind, _, rest = feature.name.partition("_")
         assert kind in KINDS
-        knots, coarse = _KNOTS[rest]
-        made.append(Column(feature.name, kind, knots, coarse, label_derived=True, crossed=True))
+        of_labels = _KNOTS[rest]
+        made.append(Column(feature.name, kind, *of_labels, label_derived=True, crossed=True))
     return tuple(made)
 
 
