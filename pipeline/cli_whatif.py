@@ -3,6 +3,7 @@
 import sys
 from datetime import date, datetime
 from pathlib import Path
+from typing import Literal
 
 import click
 import msgspec
@@ -86,7 +87,7 @@ def whatif(
     if agents is not None and curve is None:
         raise click.UsageError("--agents goes with --curve N")
     effort = Effort(review_minutes=review_minutes, call_minutes=call_minutes, agent_share=agent_share)
-    tongue = "zh" if language == "zh" else "en"
+    tongue: Literal["en", "zh"] = "zh" if language == "zh" else "en"
     try:
         if curve is not None and policy is not None:
             swept = ask_curve(policy, curve - 1, _day(first), _day(last), effort, _progress)

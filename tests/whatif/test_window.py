@@ -123,7 +123,9 @@ def test_what_is_read_is_told(past: Past) -> None:
 
 
 TEXTS = (
-    "entry_mode in ('chip', 'manual')", "country <> home_country", "country is null", "not (mcc like '59%')",
+    "entry_mode in ('chip', 'manual')", "country <> home_country", "country is null",
+    "coalesce(country, 'TH') = home_country",
+    "coalesce(home_country, 'TH') = country", "not (mcc like '59%')",
     "coalesce(country, 'XX') = 'XX'", "amount > 3 or mcc = '5411'", "country = home_country and mcc = '5411' and amount > 2",
 )  # fmt: skip
 

@@ -179,7 +179,8 @@ def _speaks(rows: Rows, kinds: Kinds, what: str) -> NDArray[np.bool_]:
     if what == "held":
         return kinds.held[rows.decided]
     disturbed: NDArray[np.bool_] = kinds.disturbing[rows.decided]
-    return disturbed & (rows.label == (1 if what == "genuine" else 0))
+    found: NDArray[np.bool_] = disturbed & (rows.label == (1 if what == "genuine" else 0))
+    return found
 
 
 def _among(keys: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.bool_]:
