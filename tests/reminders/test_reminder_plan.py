@@ -586,3 +586,32 @@ def test_what_is_noted_twice_leaves_one_mark() -> None:
     assert once.told == (Told("s1", "due_in_7", 5),)
     assert noted(once, step, 6) is once
     assert TERMS.grace_days == plan().terms("card").grace_days
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "product = 'card' and currency = 'CNY'",
+        "stage = 'before' and days_past_due = -3",
+        "owed = 5500 and minimum = 10000",
+        "balance = 96000 and pending = 700",
+        "disputed and promise = 'kept'",
+        "autopay and autopay_failed",
+    ],
+)
+def test_conditions_speak_of_the_account_as_it_stands(condition: str) -> None:
+    account = heard(
+        None,
+        statement(autopay=True),
+        promised(4_000, "2026-11-20", "2026-11-19T09:00"),
+        paid(4_000, "2026-11-20T09:00"),
+        autopay_failed("2026-11-20T10:00"),
+        pending(700, "2026-11-21T09:00", "p2"),
+        disputed(500),
+    )
+    text = DELIVERED + f'[[skip]]\nreason = "so"\nwhen = "{condition}"\n'
+    _, done = worked(account, Planner(plan(text), ALMANAC), ms("2026-11-22T10:00"))
+    assert marks(done)[-1] == ("due_in_3", "so")
+    text = DELIVERED + f'[[skip]]\nreason = "so"\nwhen = "not ({condition})"\n'
+    _, done = worked(account, Planner(plan(text), ALMANAC), ms("2026-11-22T10:00"))
+    assert marks(done)[-1] == ("due_in_3", None)
