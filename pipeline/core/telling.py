@@ -8,10 +8,10 @@ a message that is not answered is followed by the next rung of the ladder. Nobod
 told *expires*, with the reason; what may not be told (a STOP, no consent, no address) is *cancelled*.
 
 Several matters may be told at once: one that joins while nothing has left yet is told with the others. A matter may be
-put in other words while the conversation is planned, and withdrawn in any open state: nothing follows what is out, and a
-call is hung up where the provider can. Answers are recorded whenever they come. An agent, a complaint, a dispute, a
-hardship, and a NO to a notice about a payment are for people, even after the end; who complains is promised a call by a
-certain time.
+put in other words while the conversation is planned, and withdrawn in any open state, unless the customer has asked for
+people: nothing follows what is out, and a call is hung up where the provider can. Answers are recorded whenever they
+come. An agent, a complaint, a dispute, a hardship, and a NO to a notice about a payment are for people, even after the
+end; who complains is promised a call by a certain time.
 """
 
 from msgspec.structs import replace
@@ -73,6 +73,8 @@ def meaning(conversation: Conversation, event: Event, plan: Plan) -> TellingSymb
     match event:
         case Requested(matter=matter):
             return _meaning_of_request(conversation, matter)
+        case Withdrawn() if conversation.state == "escalated" and _asked_for_people(conversation):
+            return "with_people"
         case Withdrawn(matter=name):
             left = waiting(conversation.matters)
             if name is not None and all(each.id != name for each in left):
@@ -95,6 +97,12 @@ def meaning(conversation: Conversation, event: Event, plan: Plan) -> TellingSymb
         ):
             return _meaning_of_report(conversation, event, plan)
     return "not_asked"
+
+
+def _asked_for_people(conversation: Conversation) -> bool:
+    """Whether the customer has said something that only people can settle: a payment settles no complaint."""
+    heard = {attempt.heard[0] for attempt in conversation.attempts if attempt.heard is not None}
+    return conversation.call_back_ms is not None or not heard.isdisjoint(FOR_PEOPLE)
 
 
 Report = Placed | Delivered | Silent | Refused | TimedOut | StillRinging | Absent | Unasked | Ended

@@ -13,7 +13,7 @@ TellingSymbol = (
     | Literal[
         "request", "joined", "replaced", "withdrawn", "withdrawn_some", "too_late", "told", "taken", "heard",
         "left_message", "not_told", "people", "settled", "stopped", "wrong_person", "heard_of",
-        "repeated_request", "no_longer_planned", "unknown_matter",
+        "repeated_request", "no_longer_planned", "unknown_matter", "with_people",
     ]
 )  # fmt: skip
 """What an event means to a conversation that tells. The last line's are in no row of the table: always refused."""
@@ -57,8 +57,13 @@ def _over(state: State) -> Rows:
         "heard_of": (state, ("answer", "answered")),
         "people": _ANSWERS["people"],
         "complaint": _ANSWERS["complaint"],
-        "call_back_missed": (state, ("escalated",)),
     }
+
+
+def _promised(state: State) -> Rows:
+    """The same, of one that may have ended before the call that a complaint was promised. (What is withdrawn, or stopped,
+    was promised none.)"""
+    return {**_over(state), "call_back_missed": (state, ("escalated",))}
 
 
 _REQUESTED: Rows = {
@@ -100,7 +105,7 @@ TELLING: Mapping[State, Rows] = {
         "hand_over_ended": ("expired", ("expired",)),
         **_open("escalated"),
     },
-    "completed": _over("completed"),
+    "completed": _promised("completed"),
     "cancelled": _over("cancelled"),
-    "expired": _over("expired"),
+    "expired": _promised("expired"),
 }
