@@ -1,6 +1,7 @@
 """Payments that come back, and an account run up by somebody who will not pay."""
 
 from account_world import Said, heard, ms, paid, said, statement
+from msgspec.structs import replace
 
 from pipeline.core.account import Account, after
 from pipeline.core.account_alerts import WORDS, RiskAlert, alerts_of, bust_out
@@ -94,8 +95,9 @@ def test_payments_that_freed_the_limit_and_come_back_are_a_bust_out() -> None:
 
 
 def test_a_loan_has_no_limit_to_run_up() -> None:
-    records = [statement("S11", "2026-11-05", "2026-11-25", 40_000, 400_000, product="loan")]
-    assert bust_out(heard(records), ms(NOW)) is None
+    account = heard(_months(480_000, limit=500_000))
+    assert bust_out(account, ms(NOW)) is not None
+    assert bust_out(replace(account, product="loan"), ms(NOW)) is None
 
 
 def test_every_reason_has_words_in_both_languages() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from account_world import Said, at, heard, ms, paid, said, statement
+from account_world import Said, at, heard, instalment, ms, paid, said, statement
 from msgspec.structs import replace
 
 from pipeline.core.account import Account, Told, after, encode
@@ -97,3 +97,72 @@ def test_payments_since_an_open_promise_are_kept_for_it() -> None:
     account = after(account, tail, start + 101 * 86_400_000, 3)
     assert len(account.payments) == KEPT_PAYMENTS + 1
     assert at(account, "2024-04-21T09:00").promise == "kept"
+
+
+def _loan(months: int, each: int) -> list[Said]:
+    records: list[Said] = []
+    for month in range(1, months + 1):
+        records.append(instalment(f"L{month}", f"2024-{month:02}-20", 10_000, f"2024-{month:02}-01T09:00"))
+        records.append(paid(f"P{month}", f"2024-{month:02}-10T09:00", each))
+    return records
+
+
+def test_what_a_loan_was_paid_ahead_outlives_the_payments() -> None:
+    dues = [instalment(f"L{n}", f"2024-{n:02}-20", 10_000, f"2024-{n:02}-01T09:00") for n in range(1, 13)]
+    account = heard([dues[0], paid("P1", "2024-01-10T09:00", 100_000), *dues[1:7]])
+    assert (account.payments, account.credit) == ((), 30_000)
+    account = heard(dues[7:], account)
+    assert at(account, "2024-12-15T12:00").owed == 20_000
+    assert at(account, "2024-12-25T12:00").bill == "L11"
+
+
+def test_a_folded_payment_of_a_loan_is_not_credited_a_second_time() -> None:
+    account = heard(_loan(8, 15_000))
+    again = heard(_loan(8, 15_000), account)
+    assert (again.credit, again.payments) == (account.credit, account.payments)
+
+
+def test_an_instalment_sent_ahead_is_not_folded_before_it_is_out() -> None:
+    account = heard([instalment("LX", "2025-06-20", 10_000, "2024-01-01T09:00"), *_loan(8, 10_000)])
+    assert account.folded_ms
+    assert at(account, "2025-06-19T12:00").bill == "LX"
+
+
+def test_a_balance_is_less_by_what_was_folded_since() -> None:
+    start = said("balance_changed", "2024-01-05T09:00", balance=100_000)
+    account = heard([start, *(paid(f"P{month}", f"2024-{month:02}-10T09:00", 5_000) for month in range(1, 11))])
+    assert len(account.payments) < 10
+    assert at(account, "2024-11-01T12:00").balance == 50_000
+
+
+def test_a_balance_of_zero_is_not_said_again_after_it_was_folded() -> None:
+    account = heard([*_month(0), said("balance_changed", "2024-01-12T09:00", balance=0)])
+    for number in range(1, 9):
+        account = heard(_month(number), account)
+    assert account.cleared_ms == 0
+
+
+def test_a_minimum_repeated_from_a_bill_that_went_is_not_owed_again() -> None:
+    records = [
+        statement("S0", "2024-01-01", "2024-01-21", 50_000, 900_000),
+        statement("S1", "2024-02-01", "2024-02-21", 90_000, 900_000, past_due=50_000),
+        paid("P0", "2024-02-10T09:00", 50_000),
+    ]
+    for month in range(3, 9):
+        records.append(statement(f"S{month}", f"2024-{month:02}-01", f"2024-{month:02}-21", 5_000, 900_000))
+        records.append(paid(f"P{month}", f"2024-{month:02}-10T09:00", 5_000))
+    account = heard(records)
+    assert account.over_ms
+    assert at(account, "2024-08-25T12:00").owed == 40_000
+
+
+def test_what_came_back_is_in_the_balance_when_both_are_folded() -> None:
+    records = [
+        paid("P0", "2024-01-03T09:00", 20_000),
+        said("balance_changed", "2024-01-05T09:00", balance=100_000),
+        said("repayment_reversed", "2024-01-06T09:00", original_id="P0"),
+        *(paid(f"P{month}", f"2024-{month:02}-10T09:00", 5_000) for month in range(1, 11)),
+    ]
+    account = heard(records)
+    assert all(each.id != "P0" for each in account.payments)
+    assert at(account, "2024-11-01T12:00").balance == 70_000
