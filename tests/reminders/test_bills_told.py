@@ -404,6 +404,7 @@ def test_a_text_its_provider_never_had_is_not_sent_again_with_a_bill_that_was_wi
     bills = told(config, story)
     assert "2 payments" in bills.texts_sent()[0]
     assert [order.reference for order in bills.made] == [("st1/before_3", "st2/overdue_1"), ("st1/before_3",)]
+    assert bills.told()[3:7] == ["sending", "unknown: provider_silent", "cancelled: paid", "failed: lost"]
 
 
 def test_a_complaint_stays_with_people_though_the_bill_is_paid(config: Path) -> None:
