@@ -72,7 +72,7 @@ class TimedLog(MemoryLog):
         self.came |= {record.key or b"": time.perf_counter() for record in records}
 
 
-def model(told: bool) -> bytes:
+def model(told: bool, partition: int = 0) -> bytes:
     """The record of an account, with eight noughts where its number goes."""
     made: Account | None = None
     named: dict[str, Any] = {"account": f"ac{NAME}", "customer": f"cu{NAME}"}
@@ -83,7 +83,7 @@ def model(told: bool) -> bytes:
         *(repayment(f"2026-03-0{day}T00:00:00Z", 3_000, f"pb{NAME}{day}", f"ac{NAME}") for day in range(2, 4)),
     ]
     for record in events:
-        made = after(made, read_event(record.key, record.value), record.timestamp, 0)
+        made = after(made, read_event(record.key, record.value), record.timestamp, partition)
     assert made is not None
     terms = read_reminders(PLAN, "reminders.toml", ALMANAC).terms("card")
     changed: dict[str, Any] = {"terms": terms}
@@ -92,13 +92,14 @@ def model(told: bool) -> bytes:
     return encode(Account(**{**{name: getattr(made, name) for name in made.__struct_fields__}, **changed}))
 
 
-def record(pattern: bytes, number: int, partition: int) -> bytes:
-    return pattern.replace(NAME.encode(), b"%08d" % number).replace(b'"partition":0', b'"partition":%d' % partition)
+def record(pattern: bytes, number: int) -> bytes:
+    return pattern.replace(NAME.encode(), b"%08d" % number)
 
 
 async def filled(redis: Redis, accounts: int) -> None:
     """Straight into the server, as the store's own steps would leave it; the last `PAYING` have a request out."""
-    plain, told = model(False), model(True)
+    plain = [model(False, partition) for partition in range(PARTITIONS)]
+    told = [model(True, partition) for partition in range(PARTITIONS)]
     at_ms = ms(STAGE)
     for start in range(0, accounts, PIECE):
         records: dict[str, bytes] = {}
@@ -106,7 +107,7 @@ async def filled(redis: Redis, accounts: int) -> None:
         for number in range(start, min(start + PIECE, accounts)):
             partition = number % PARTITIONS
             pattern, due_ms = (told, ms("2026-03-17T02:00:00Z")) if number >= accounts - PAYING else (plain, at_ms)
-            records[f"{PREFIX}note:a:ac{number:08d}"] = record(pattern, number, partition)
+            records[f"{PREFIX}note:a:ac{number:08d}"] = record(pattern[partition], number)
             due[partition][f"ac{number:08d}"] = due_ms
         await redis.mset(records)
         for partition, moments in due.items():
@@ -139,7 +140,7 @@ async def measured(url: str, accounts: int, seconds: float) -> dict[str, Any]:
         await filled(redis, accounts)
         figures: dict[str, Any] = {
             "accounts": accounts,
-            "record_bytes": len(record(model(False), 1, 1)),
+            "record_bytes": len(model(False)),
             "redis_mb": round(((await redis.info("memory"))["used_memory"] - before) / 1e6),
         }
         log = TimedLog()

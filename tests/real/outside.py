@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
@@ -27,6 +28,22 @@ def payment(identifier: str, series: str, cards: int, number: int, moment: float
         "mcc": "5411",
         "country": drawn.choice(["CN", "CN", "CN", "TH"]),
         "entry_mode": drawn.choice(["chip", "contactless", "ecommerce"]),
+    }
+
+
+def overdue_bill(account: str, customer: str) -> dict[str, object]:
+    """A record of ``accounts``: due two days ago, so reminded of at once."""
+    today = datetime.now(UTC).date()
+    return {
+        "type": "statement",
+        "id": f"{account}-bill",
+        "account": account,
+        "customer": customer,
+        "statement_date": (today - timedelta(days=22)).isoformat(),
+        "due_date": (today - timedelta(days=2)).isoformat(),
+        "currency": "CNY",
+        "balance": 100_000,
+        "minimum_due": 20_000,
     }
 
 

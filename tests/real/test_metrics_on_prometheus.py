@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import pytest
 from installation import READY_S, ROOT, Installation
 from other_system import OtherSystem
+from outside import overdue_bill
 from prometheus import CONFIG, Prometheus
 from prometheus_client.parser import text_string_to_metric_families
 from servers import ApacheKafka, RedisServer, program
 
-ROLES = ("scorer", "learner", "contact", "archive", "desk", "crm")
+ROLES = ("scorer", "learner", "contact", "reminder", "archive", "desk", "crm")
 WAIT_S = 45.0
 SIMULATED = 600
 PHONES = {"yes": "+12025550101", "no": "+12025550102", "stranger": None}
@@ -58,6 +59,13 @@ NAMES: dict[str, dict[str, set[str]]] = {
         "dead_letters_total": {"reason"},
         "duplicates_total": set(),
     },
+    "reminder": {
+        "reminder_requests_total": {"class", "stage"},
+        "reminders_withdrawn_total": {"reason"},
+        "reminder_due_late_seconds": set(),
+        "consumer_lag": {"role", "partition"},
+        "dead_letters_total": {"reason"},
+    },
     "archive": {"archive_rows_total": {"kind"}, "consumer_lag": {"role", "partition"}},
     "desk": {},
     "crm": {
@@ -89,6 +97,8 @@ HAPPENED = {
     "cardwatch_desk_live": 1,
     "cardwatch_desk_alerts": len(PHONES),
     'cardwatch_crm_sent_total{sink="webhook",result="taken"}': 10,
+    'cardwatch_reminders_withdrawn_total{reason="paid"}': 1,
+    "sum(cardwatch_reminder_requests_total)": 1,
 }
 """PromQL → at least this much, once the run has shown everything."""
 SELECTOR = re.compile(r"\bcardwatch_\w+(?:\{[^}]*\})?")
@@ -143,6 +153,16 @@ def feed(installation: Installation) -> None:
             }
             outside.produce_json("transactions", card_of(name), sent)
     outside.produce("transactions", card_of("yes").encode(), b"not JSON")
+    outside.produce_json("accounts", "ac-late", overdue_bill("ac-late", "nobody-known"))
+    outside.flush()
+    outside.wait_for("contact-requests", bool)
+    paid = {
+        "type": "repayment",
+        "id": "paid-1",
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "amount": 100_000,
+    }
+    outside.produce_json("accounts", "ac-late", paid)
     outside.flush()
 
 
@@ -176,7 +196,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, kafka: ApacheKafka, redis_ser
         )
         prometheus.start()
         everywhere = {f'count_over_time((up{{job="cardwatch-{role}"}} == 1)[5m:1s])': 2.0 for role in ROLES}
-        lags = {f'count(cardwatch_consumer_lag{{role="{role}"}})': 1.0 for role in ("scorer", "contact")}
+        lags = {f'count(cardwatch_consumer_lag{{role="{role}"}})': 1.0 for role in ("scorer", "contact", "reminder")}
         prometheus.wait_for(everywhere | lags, READY_S)
         feed(installation)
         prometheus.wait_for(HAPPENED, WAIT_S)

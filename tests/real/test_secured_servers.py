@@ -25,7 +25,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from installation import ROOT, Installation
-from outside import first_of_each
+from outside import first_of_each, overdue_bill
 from secured import Authority, SecuredKafka, SecuredRedis
 from test_loop import card_checks, card_of, customer
 
@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 MANUAL = (ROOT / "docs" / "en" / "operations.md").read_text()
 SECRET = "s3cret-of-{}"
 WRONG = "s3cret-but-wrong"
-COMMANDS = ("setup", "scorer", "learner", "contact", "desk")
+COMMANDS = ("setup", "scorer", "learner", "contact", "reminder", "desk")
 """The users; ``setup`` creates topics."""
 CARDS = 40
 
@@ -60,7 +60,9 @@ def redis_rules() -> dict[str, str]:
 
 def kafka_rights() -> Iterator[tuple[str, str, str, str]]:
     """Role, what it reads, writes, and its groups, from the manual."""
-    return iter(re.findall(r"^\| `(scorer|learner|contact|desk)` \| (.*) \| (.*) \| (.*) \|$", MANUAL, re.MULTILINE))
+    return iter(
+        re.findall(r"^\| `(scorer|learner|contact|reminder|desk)` \| (.*) \| (.*) \| (.*) \|$", MANUAL, re.MULTILINE)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +167,7 @@ def test_every_role_works_with_the_rights_of_the_manual_over_tls(servers: Server
         "scorer-certificate": ("scorer", by_certificate(servers, "scorer") | of_redis(servers, "scorer")),
         "learner": ("learner", by_certificate(servers, "learner") | of_redis(servers, "learner") | soon),
         "contact": ("contact", contact | of_redis(servers, "contact")),
+        "reminder": ("reminder", over_sasl(servers, "reminder") | of_redis(servers, "reminder")),
         "desk": ("desk", over_sasl(servers, "desk")),
     }
     for name, (role, environment) in starts.items():
@@ -179,6 +182,7 @@ def test_every_role_works_with_the_rights_of_the_manual_over_tls(servers: Server
     for each in sent:
         outside.produce_json("transactions", str(each["card"]), each)
     outside.produce("transactions", b"?", b"not a transaction")
+    outside.produce_json("accounts", "ac1", overdue_bill("ac1", "nobody-known"))
     outside.flush()
 
     installation.wait_for_decisions(len(sent))
@@ -186,7 +190,8 @@ def test_every_role_works_with_the_rights_of_the_manual_over_tls(servers: Server
     assert {record.json()["id"] for record in counted} == {each["id"] for each in sent}
     holds = outside.wait_for("card-commands", lambda found: bool(found))
     assert [(hold.json()["card"], hold.json()["command"]) for hold in holds] == [(card_of("somebody"), "hold")]
-    outside.wait_for("dead-letters", lambda found: len(found) == 1)
+    outside.wait_for("dead-letters", lambda found: [one.json()["topic"] for one in found].count("transactions") == 1)
+    outside.wait_for("contact-requests", lambda found: len(found) >= 1)
     installation.wait_until_saved()
     outside.wait_for("control", lambda found: bool(found))
     for name in ("scorer-sasl", "scorer-certificate"):

@@ -231,6 +231,7 @@ class World:
             dead_letter,
         )
         role.tags.whole = True
+        role.partitions = 1
         return role
 
     def sample(self, name: str, **labels: str) -> float:

@@ -182,7 +182,7 @@ def test_a_worker_may_stop_between_any_two_steps(wakes: bool) -> None:
     calm = asyncio.run(played(10_000, False, MemoryAccountStore()))[0]
     wanted, account = calm.log.told(), facts(calm)
     assert "-st1/late:" in " ".join(wanted) or "st1/late" in wanted
-    for points in range(POINTS):
+    for points in range(wakes, POINTS, 1 + wakes):  # one that wakes: after each effect, before it learns of it
         world, _ = asyncio.run(played(points, wakes, MemoryAccountStore()))
         assert sorted(world.log.told()) == sorted(wanted), points
         assert facts(world) == account, points

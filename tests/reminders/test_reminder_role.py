@@ -306,3 +306,15 @@ def test_a_days_load_is_spread_to_the_channels_capacity_once_a_day() -> None:
         assert len(await one.at("2026-03-17T04:00:00Z")) == 8
 
     asyncio.run(story())
+
+
+def test_a_payment_that_comes_back_is_told_to_the_risk_team_and_the_bill_is_owed_again() -> None:
+    async def story() -> None:
+        one = await Story().begin()
+        await one.hear(statement(), repayment("2026-03-02T00:00:00Z"))
+        assert await one.at(SOON) == []
+        await one.hear(event("repayment_reversed", SOON, original_id="pay1", time=SOON))
+        assert one.world.sample("account_alerts_total", kind="returned_payment") == 1
+        assert await one.at(DUE_DAY) == ["st1/due"]
+
+    asyncio.run(story())

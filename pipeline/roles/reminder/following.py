@@ -65,9 +65,10 @@ class Following:
         return self._planner.next_steps(accounts, [self._tags_of(one.customer) for one in accounts], now_ms)
 
     def due_ms(self, account: Account, planned: Planned | None, now_ms: int) -> int | None:
-        """An account with a bill and nothing planned stays in the schedule, for another plan to find it."""
+        """What came before it was heard of is due now. An account with a bill and nothing planned stays in the schedule, for
+        another plan to find it."""
         if planned is not None:
-            return planned.at_ms
+            return max(planned.at_ms, now_ms)
         return NOTHING_DUE_MS if account.bills and standing(account, now_ms).balance > 0 else None
 
     def of(self, changes: Sequence[tuple[Account | None, Account]], now_ms: int) -> Sequence[Followed]:
@@ -82,11 +83,11 @@ class Following:
         return found
 
     def _withdrawn(self, before: Account, after: Account, now_ms: int) -> list[ContactRequest]:
-        """Of the stages asked for, those that this change made idle."""
+        """Of the stages asked for, those that this change made idle: of each bill the last can be, for the others it has
+        spoken already."""
+        last = {told.bill: told for told in after.told if told.stage != HEARD}
         found = []
-        for told in after.told:
-            if told.stage == HEARD:
-                continue
+        for told in last.values():
             now_idle = self._idle(after, told, now_ms)
             if now_idle is not None and self._idle(before, told, now_ms) is None:
                 found.append(withdrawal_of(after, told.bill, told.stage, now_idle))

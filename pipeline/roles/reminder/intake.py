@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import structlog
+
 from pipeline.core.account import Account, after, decode, encode
+from pipeline.core.account_alerts import alerts_of
 from pipeline.core.account_event import AccountEvent, BadAccountEvent, read_event
 from pipeline.core.notices import NoticeRules, Told, told_of
 from pipeline.core.records import ContactRequest
@@ -18,6 +21,7 @@ from pipeline.roles.reminder.outbox import OUTBOX_LEASE_MS, Outbox, entry_of
 MAX_EVENTS = 500
 """Records taken in by one step."""
 REASON = "not_an_account_event"
+log = structlog.get_logger()
 
 
 class _Said(NamedTuple):
@@ -98,6 +102,7 @@ class Intake:
         if outcome == "stored":
             await self._outbox.publish([entry for change in changes for entry in change.outbox])
             self._count(followed, len(said) - len(booked.unfit), len(changes))
+            self._warn(changed, now_ms)
         for record, why in booked.unfit:
             await self._refuse(record, why)
         if any(one.withdrawn for one in followed):
@@ -140,6 +145,14 @@ class Intake:
                 self._metrics.withdraw(request.withdrawn)
             self._metrics.thanks.inc(len(one.thanks))
             self._metrics.promises.labels("kept").inc(one.kept)
+
+    def _warn(self, changed: Sequence[tuple[Account | None, Account]], now_ms: int) -> None:
+        """What the risk team should look at, in metrics and log."""
+        for before, now in changed:
+            for alert in alerts_of(before, now, now_ms):
+                self._metrics.alerts.labels(alert.kind).inc()
+                reasons = [code for code, _ in alert.reasons]
+                log.warning("an account to be looked at", kind=alert.kind, account=alert.account, reasons=reasons)
 
     async def _refuse(self, record: Record, bad: BadAccountEvent) -> None:
         self._metrics.dead_letters.labels(REASON).inc()

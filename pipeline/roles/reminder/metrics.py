@@ -18,6 +18,7 @@ PROMISES = ("open", "kept", "broken")
 LATER = ("capacity", "hours")
 EVENT_RESULTS = ("taken", "known")
 DEAD_LETTER_REASONS = ("not_an_account_event", "not_a_contact_step")
+ALERTS = ("returned_payment", "bust_out")
 FOLLOWED = ("told", "answered", "nothing")
 _PLAN_BOUNDS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 
@@ -63,6 +64,11 @@ class ReminderMetrics:
         self.followed = counter("reminder_contacts", "Steps of contacts about bills, by what came of them", ("result",))
         for result in FOLLOWED:
             self.followed.labels(result)
+        self.alerts = counter(
+            "account_alerts", "Accounts that the risk team should look at, by what they show", ("kind",)
+        )
+        for kind in ALERTS:
+            self.alerts.labels(kind)
         self.plan = BatchHistogram(registry, "cardwatch_reminder_plan_seconds", "A day's plan, whole", _PLAN_BOUNDS_S)
         self.planned = counter("reminders_planned", "Accounts that a day's plan looked at")
         self.later = counter("reminders_spread", "Reminders that a day's plan put off, by why", ("reason",))

@@ -20,7 +20,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from pipeline.core.account import Bill, decode, encode
+from pipeline.core.account import Account, Bill, decode, encode
 from pipeline.core.arrears import standing
 from pipeline.core.contact_hours import Almanac, Hours, Place
 from pipeline.core.contact_policy import CHANNELS
@@ -55,7 +55,10 @@ class Day(NamedTuple):
     ends_ms: int
 
 
-class _Owing(msgspec.Struct, gc=False):
+_STORED = {field.name: field.encode_name for field in msgspec.structs.fields(Account)}
+
+
+class _Owing(msgspec.Struct, gc=False, rename=_STORED):
     """What a day's plan reads of an account: a fifth of the time that all of it takes."""
 
     customer: str = ""

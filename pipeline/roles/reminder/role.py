@@ -62,7 +62,7 @@ class ReminderRole:
     ) -> None:
         self.tags = CustomerTags()
         self.partitions = 0
-        """How many partitions the topic has, over all workers; 0: not known yet."""
+        """How many partitions the topic has, over all workers; 0: not known yet, and no day is planned before."""
         self._store = store
         self._clock = clock
         self._plan = plan
@@ -129,7 +129,7 @@ class ReminderRole:
         policy = self._plan()
         if policy is not self._following.policy:
             self._following.use(policy)
-        if self.tags.whole and self._places:
+        if self.tags.whole and self._places and self.partitions:
             await self._planning.go_on(sorted(self._places), self.partitions)
         return 0
 
