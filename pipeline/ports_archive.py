@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pipeline.core.archive_columns import Columns
 from pipeline.core.archive_files import Kind, Piece
@@ -116,11 +116,15 @@ class Past(Protocol):
         Slow: to be called beside the event loop. Raises `OSError` where disk or rights are wanting."""
 
 
+Way = Literal["in_person", "online"]
+
+
 class Place(NamedTuple):
-    """Where one pays: a merchant, or one of its terminals."""
+    """Where one pays, and how: a merchant, or one of its terminals."""
 
     merchant: str
     terminal: str | None = None
+    way: Way = "in_person"
 
 
 class BadCards(NamedTuple):

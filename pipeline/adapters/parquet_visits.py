@@ -6,7 +6,7 @@ grows with cards and with where the bad ones had been, not with transactions.
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.adapters.parquet_reading import ParquetArchive
 from pipeline.adapters.parquet_writing import connected
 from pipeline.core.point_of_compromise import Looked, Window, windows_of
-from pipeline.ports_archive import BadCards, Place
+from pipeline.ports_archive import BadCards, Place, Way
 
 MAX_PLACES: Final = 4_000
 """Of more places at which enough bad cards had been, those with the most are looked at."""
@@ -25,43 +25,48 @@ AREA_CARDS: Final = 100
 _DAY_S: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1)
 _INSIDE: Final = "\x1f"
-"""Between merchant and terminal in the name of a place."""
+"""Between way, merchant and terminal in the name of a place."""
+_WAYS: Final = get_args(Way)
 
 # Refunds and reversals expose nothing. A refused payment does: a skimmer copies before the bank is asked.
 _SPAN = """
 CREATE OR REPLACE TEMP VIEW span AS
-SELECT id, card, "at", CAST(floor("at" / 86400) AS BIGINT) AS day, merchant, terminal, merchant_name, city, entry_mode,
+SELECT id, card, "at", CAST(floor("at" / 86400) AS BIGINT) AS day, merchant, terminal, merchant_name, city,
+    CAST(coalesce(entry_mode IN ('ecommerce', 'stored', 'manual'), false) AS INTEGER) AS way,
     CASE WHEN response_code IS NULL OR response_code = '00' THEN billing_value ELSE 0 END AS value
 FROM ({rows}) WHERE "at" BETWEEN {first} AND {until}
     AND coalesce(type, 'authorisation') IN ('authorisation', 'advice') AND coalesce(kind, 'purchase') <> 'refund'
 """
 _PLACES = f"""
 CREATE OR REPLACE TEMP VIEW visited AS
-SELECT merchant AS place, card, day, "at" FROM span WHERE merchant IS NOT NULL
+SELECT way || '{_INSIDE}' || merchant AS place, way, card, day, "at" FROM span WHERE merchant IS NOT NULL
 UNION ALL
-SELECT merchant || '{_INSIDE}' || terminal, card, day, "at" FROM span WHERE merchant IS NOT NULL AND terminal IS NOT NULL
+SELECT way || '{_INSIDE}' || merchant || '{_INSIDE}' || terminal, way, card, day, "at" FROM span
+WHERE merchant IS NOT NULL AND terminal IS NOT NULL
 """
-# Like cards: as busy, to a factor of four, and of the town where most of their payments in person are.
+# Like cards, by what is not known to be fraud: as busy in that way, to a factor of four; in person also of the town where most of their payments are.
 _CLASSED = f"""
 CREATE OR REPLACE TEMP TABLE classed AS
-WITH each_card AS (
-    SELECT card, CAST(least(4, floor(log2(count(*)) / 2)) AS INTEGER) AS busy,
-        mode(city) FILTER (entry_mode IS NULL OR entry_mode NOT IN ('ecommerce', 'stored')) AS town
-    FROM span GROUP BY card
+WITH ways AS (SELECT unnest([0, 1]) AS way), each_card AS (
+    SELECT card, ways.way, CAST(least(4, floor(log2(1 + count(*) FILTER (span.way = ways.way)) / 2)) AS INTEGER) AS busy,
+        CASE WHEN ways.way = 0 THEN mode(city) FILTER (span.way = 0) END AS town
+    FROM (FROM span ANTI JOIN frauds ON id = frauds."transaction") AS span CROSS JOIN ways GROUP BY card, ways.way
 ), of_area AS (
-    SELECT card, busy, CASE WHEN count(*) OVER (PARTITION BY town) >= {AREA_CARDS} THEN town END AS area FROM each_card
+    SELECT card, way, busy, CASE WHEN count(*) OVER (PARTITION BY way, town) >= {AREA_CARDS} THEN town END AS area
+    FROM each_card
 )
-SELECT card, dense_rank() OVER (ORDER BY busy, area) - 1 AS class FROM of_area
+SELECT card, way, dense_rank() OVER (ORDER BY way, busy, area) - 1 AS class FROM of_area
 """
 _BAD = """
 CREATE OR REPLACE TEMP TABLE bad AS
-SELECT row_number() OVER (ORDER BY card) - 1 AS number, card, since, loss FROM (
-    SELECT card, min("at") AS since, sum(value) AS loss FROM span SEMI JOIN frauds ON id = frauds."transaction" GROUP BY card
+SELECT row_number() OVER (ORDER BY card) - 1 AS number, card, since, loss, way FROM (
+    SELECT card, min("at") AS since, sum(value) AS loss, arg_min(way, "at") AS way FROM span SEMI JOIN frauds ON id = frauds."transaction"
+    WHERE card IN (SELECT card FROM classed) GROUP BY card
 )
 """
 _THERE = f"""
 CREATE OR REPLACE TEMP TABLE there AS
-SELECT DISTINCT place, number, day FROM visited JOIN bad USING (card) WHERE "at" < since - {QUIET_S}
+SELECT DISTINCT place, number, day FROM visited JOIN bad USING (card, way) WHERE "at" < since - {QUIET_S}
 """
 _CANDIDATES = f"""
 CREATE OR REPLACE TEMP TABLE candidates AS
@@ -72,8 +77,8 @@ SELECT row_number() OVER (ORDER BY place) - 1 AS at_place, place FROM (
 """
 _COUNTED = """
 SELECT at_place, spell, class, count(DISTINCT card) AS cards
-FROM (SELECT DISTINCT at_place, card, day FROM visited JOIN candidates USING (place))
-JOIN spells ON day BETWEEN spells.first AND spells.last JOIN classed USING (card)
+FROM (SELECT DISTINCT at_place, card, way, day FROM visited JOIN candidates USING (place))
+JOIN spells ON day BETWEEN spells.first AND spells.last JOIN classed USING (card, way)
 GROUP BY ALL
 """
 
@@ -103,13 +108,15 @@ class ParquetVisits:
         rows = self._archive.relation(first - timedelta(days=1), arrived[-1]).sql_query()
         ask(_SPAN.format(rows=rows, first=window.first * _DAY_S, until=until))
         ask(_PLACES)
-        ask(_CLASSED)
         self._connection.register("frauds", frauds)
         try:
+            ask(_CLASSED)
             ask(_BAD)
         finally:
             self._connection.unregister("frauds")
-        bad = ask("SELECT card, loss, class, since FROM bad JOIN classed USING (card) ORDER BY number").fetchnumpy()
+        bad = ask(
+            "SELECT card, loss, class, since FROM bad JOIN classed USING (card, way) ORDER BY number"
+        ).fetchnumpy()
         if not len(bad["card"]):
             return None
         ask(_THERE)
@@ -138,7 +145,7 @@ class ParquetVisits:
             "cards"
         ]
         (looked_at,) = ask(
-            "SELECT count(*) FROM (SELECT place FROM visited GROUP BY place HAVING count(*) >= ?)", [least]
+            "SELECT count(*) FROM (SELECT place FROM visited GROUP BY place HAVING count(DISTINCT card) >= ?)", [least]
         ).fetchall()[0]
         until = np.floor((bad["since"] - QUIET_S) / _DAY_S).astype(np.int64)
         return Looked(
@@ -155,9 +162,9 @@ class ParquetVisits:
     def visitors(self, place: Place, days: Window) -> dict[str, NDArray[Any]]:
         found = self._connection.execute(
             "SELECT card, count(DISTINCT day) AS visits, max(day) AS last_day FROM span "
-            "WHERE merchant = $merchant AND ($terminal IS NULL OR terminal = $terminal) AND day BETWEEN $first AND $last "
+            "WHERE way = $way AND merchant = $merchant AND ($terminal IS NULL OR terminal = $terminal) AND day BETWEEN $first AND $last "
             "GROUP BY card ORDER BY card",
-            {**place._asdict(), **days._asdict()},
+            {**place._asdict(), **days._asdict(), "way": _WAYS.index(place.way)},
         ).fetchnumpy()
         return {
             "card": found["card"].astype(np.object_),
@@ -173,8 +180,8 @@ class ParquetVisits:
 
 
 def _place(name: str) -> Place:
-    merchant, _, terminal = name.partition(_INSIDE)
-    return Place(merchant, terminal or None)
+    way, merchant, *terminal = name.split(_INSIDE, 2)
+    return Place(merchant, terminal[0] if terminal else None, _WAYS[int(way)])
 
 
 def _integers(column: NDArray[Any]) -> NDArray[np.int64]:

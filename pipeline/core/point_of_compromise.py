@@ -1,9 +1,10 @@
 """Points of compromise: places at which more of the cards that went bad had paid before than chance brings there.
 
 A *bad* card has a fraud label in force. What counts is that it was at a place at all, in a span of days, before its
-first fraud: a card that pays somewhere every day says no more than one that paid there once. Were a place innocent, the
-bad cards of each class of like cards (as busy, of the same town) would be drawn blindly from that class, so the number
-of them that were there is a sum of independent hypergeometric variables. Such a sum is one of independent trials
+first fraud, and used there as it was misused later (in person or online): what a till copies comes back at tills. A card
+that pays somewhere every day says no more than one that paid there once. Were a place innocent, the bad cards of each
+class of like cards (as busy, of the same town) would be drawn blindly from that class, so the number of them that were
+there is a sum of independent hypergeometric variables. Such a sum is one of independent trials
 (Vatutin and Mikhailov, 1982), whose upper tail a Poisson variable of the same mean bounds (Hoeffding, 1956); and the
 mean is only how many cards of each class were there. A card that had gone bad before a span of days began is none of
 its bad cards. So the chance told here is never too small.

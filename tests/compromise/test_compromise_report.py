@@ -57,8 +57,9 @@ def _table(columns: dict[str, str], rows: list[dict[str, object]]) -> dict[str, 
     return table
 
 
-def _archive(root: Path) -> None:
-    """Sixty days; every card pays in five of sixty shops, and some also where it leaked, on days 20 to 26."""
+def _archive(root: Path, leaked: str | None = None, used: str | None = None) -> None:
+    """Sixty days; every card pays in five of sixty shops, and some also where it leaked, on days 20 to 26, with the entry
+    mode ``leaked``; what was stolen is used with ``used``."""
     draws = np.random.default_rng(3)
     rows: list[dict[str, object]] = []
 
@@ -74,12 +75,16 @@ def _archive(root: Path) -> None:
         for _ in range(5):
             pay(card, f"m{draws.integers(60)}", draws.uniform(0, 59))
     for card in EXPOSED:
-        pay(card, LEAKING, 20 + card % 7)
+        pay(card, LEAKING, 20 + card % 7, entry_mode=leaked)
     pay(100, LEAKING, 21.0, type="reversal")
     pay(101, LEAKING, 21.0, kind="refund")
     pay(102, LEAKING, 50.0)
-    stolen = [pay(card, "m_abroad", 40 + card % 100, billing_value=80_000.0) for card in (*STOLEN, 200, 201)]
-    again = [pay(card, "m_abroad", 39.5 + card, billing_value=1.0, response_code="05") for card in STOLEN]
+    stolen = [
+        pay(card, "m_abroad", 40 + card % 100, billing_value=80_000.0, entry_mode=used) for card in (*STOLEN, 200, 201)
+    ]
+    again = [
+        pay(card, "m_abroad", 39.5 + card, billing_value=1.0, response_code="05", entry_mode=used) for card in STOLEN
+    ]
     assert again
     rows.sort(key=lambda row: row["at"])
     for offset, row in enumerate(rows):
@@ -120,6 +125,27 @@ def visits(root: Path) -> ParquetVisits:
 
 def after(visits: ParquetVisits, day: float, **more: int) -> Report:
     return report(visits, 60, round((FIRST + day) * DAY_S * 1000), Costs(), **more)
+
+
+@pytest.mark.parametrize(
+    ("leaked", "used", "way"),
+    [
+        ("chip", "magstripe", "in_person"),
+        ("ecommerce", "stored", "online"),
+        ("chip", "ecommerce", None),
+        ("stored", "magstripe", None),
+    ],
+)
+def test_a_place_answers_for_cards_used_as_they_were_there(
+    tmp_path: Path, leaked: str, used: str, way: str | None
+) -> None:
+    _archive(tmp_path, leaked, used)
+    found = after(ParquetVisits(tmp_path), 70)
+    assert [(each.place.merchant, each.place.way) for each in found.places] == ([(LEAKING, way)] if way else [])
+    if way is not None:
+        assert len(found.places[0].exposed.card) == len(EXPOSED) - len(STOLEN)
+        assert ("online" in lines(found, "en")[1]) == (way == "online")
+        assert ("线上" in lines(found, "zh")[1]) == (way == "online")
 
 
 def test_the_leaking_place_is_named_with_its_days(visits: ParquetVisits) -> None:

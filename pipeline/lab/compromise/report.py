@@ -66,7 +66,9 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "nothing": "No card has a fraud label in force: nothing to look for.",
         "looked": "{first} to {last}: {bad} cards went bad; {places} places looked at, {named} suspected.",
-        "place": "{number}. {name}{town}, merchant {merchant}{terminal}",
+        "place": "{number}. {name}{town}, merchant {merchant}{terminal}; {way}",
+        "in_person": "cards used there in person",
+        "online": "cards used there online",
         "terminal": ", terminal {}",
         "town": ", {}",
         "why": "   {count} bad cards had been there; {expected:.1f} expected. Places that stand out so by chance: {chance:.2g}.",
@@ -80,7 +82,9 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
     "zh": {
         "nothing": "目前没有任何卡带有有效的欺诈标签，无从查找。",
         "looked": "{first} 至 {last}：{bad} 张卡出现欺诈；共排查 {places} 个场所，{named} 个可疑。",
-        "place": "{number}. {name}{town}，商户 {merchant}{terminal}",
+        "place": "{number}. {name}{town}，商户 {merchant}{terminal}；{way}",
+        "in_person": "当面用卡",
+        "online": "线上用卡",
         "terminal": "，终端 {}",
         "town": "，{}",
         "why": "   {count} 张出事卡此前去过，按常理应为 {expected:.1f} 张。纯属巧合而如此突出的场所预计有 {chance:.2g} 个。",
@@ -119,6 +123,7 @@ def _about(each: Named, number: int, words: Mapping[str, str], units: int) -> li
             town=words["town"].format(each.town) if each.town else "",
             merchant=place.merchant,
             terminal=words["terminal"].format(place.terminal) if place.terminal else "",
+            way=words[place.way],
         ),
         words["why"].format(count=len(why.bad), expected=why.expected, chance=why.by_chance),
         words["when"].format(
