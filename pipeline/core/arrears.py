@@ -6,6 +6,7 @@ instalment. Whenever the bank says a balance, nobody owes minimums of more than 
 so a night of 23 or 25 hours is one day like any other.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -137,6 +138,15 @@ def out(account: Account, now_ms: int) -> list[Bill]:
     return sorted(newest.values(), key=lambda bill: (cut_of(bill, zone), bill.due_on, bill.id))
 
 
+def in_force(account: Account, bills: Sequence[Bill]) -> Mapping[str, str]:
+    """By the name of a bill that another took the place of, that other's name, among ``bills`` (as `out` gives them)."""
+    if len(bills) == len(account.bills):
+        return {}
+    now = {(bill.stated_on, bill.due_on): bill.id for bill in bills}
+    slots = {bill.id: (bill.stated_on, bill.due_on) for bill in account.bills}
+    return {name: now[slot] for name, slot in slots.items() if slot in now and now[slot] != name}
+
+
 _CUT, _PAYMENT, _BALANCE = 0, 1, 2
 """What comes first at one moment: a payment at the very cut is not in the bill; one at the moment of a balance is."""
 
@@ -207,10 +217,14 @@ def _come_back(account: Account, balance: int, at_ms: int) -> int:
 def _disputed(account: Account, bills: list[Bill], left: list[int]) -> list[int]:
     """Takes what is disputed from ``left``: from the bill it is about, else the oldest first. What was taken from each."""
     taken = [0] * len(bills)
+    if not account.disputed:
+        return taken
+    names = in_force(account, bills)
     for dispute in account.disputed:
         amount = dispute.amount if dispute.open else 0
+        about = names.get(dispute.bill, dispute.bill)
         for n, bill in enumerate(bills):
-            if amount and (not dispute.bill or dispute.bill == bill.id):
+            if amount and (not about or about == bill.id):
                 part = min(amount, left[n])
                 left[n] -= part
                 taken[n] += part
@@ -276,8 +290,12 @@ def _under_way(payment: Payment, terms: Terms, now_ms: int) -> bool:
 
 
 def _failed(account: Account, bill: Bill, zone: str) -> bool:
+    if not account.failed:
+        return False
+    slot = bill.stated_on, bill.due_on
+    names = {bill.id, *(each.id for each in account.bills if (each.stated_on, each.due_on) == slot)}
     return any(
-        failure.bill == bill.id if failure.bill else failure.at_ms >= cut_of(bill, zone) for failure in account.failed
+        failure.bill in names if failure.bill else failure.at_ms >= cut_of(bill, zone) for failure in account.failed
     )
 
 

@@ -17,18 +17,22 @@ from pipeline.core.account_facts import DEFAULT_TERMS, Account, Told
 from pipeline.core.arrears import Standing, standing, start_ms
 from pipeline.core.contact_hours import DAY_MS, Almanac
 from pipeline.core.conversation import Channel
-from pipeline.core.dunning import THANKS, last_payment, marked_stages, owes, thanks_stage, variables_of
+from pipeline.core.dunning import THANKS, last_payment, marked_stages, owes, same_bill, thanks_stage, variables_of
 from pipeline.core.moments import rfc3339
 from pipeline.core.records import Bill, ContactRequest
 from pipeline.core.reminder_conditions import Held, held
 from pipeline.core.reminder_moments import StageMoment, Timetable
 from pipeline.core.reminder_stages import ReminderClass, ReminderPolicy
+from pipeline.core.restarts import restarts
 
 BROKEN: Final = "broken"
 """Begins the name of the stage that follows a broken promise: ``broken_`` and the day by which it was to be kept, so that
 each promise that is broken is followed once."""
-BROKEN_WORTH_MS: Final = 3 * DAY_MS
-"""What follows a broken promise is worth telling for so long at least."""
+RETURNED: Final = "returned"
+"""Begins the name of the stage that follows a payment that came back after the bill had been paid by it: ``returned_`` and
+a digest of the payment's id, so that each is followed once, under a request's id that nobody has taken back."""
+AGAIN_WORTH_MS: Final = 3 * DAY_MS
+"""What follows a broken promise or a returned payment is worth telling for so long at least."""
 MISSED: Final = "missed"
 """Skipped: a later stage had come too when somebody looked."""
 TOO_LATE: Final = "too_late"
@@ -127,18 +131,24 @@ class Planner:
         return self._planned(bill, over, _quiet_at(account, now, over.at_ms) or missed)
 
     def _stages(self, account: Account, now: Standing, row: int, holds: Held) -> Sequence[StageMoment]:
-        """Those of the bill, in time's order, and what follows a broken promise: in the way of the account's stage then."""
+        """Those of the bill, in time's order, and what follows a broken promise or a payment that came back: in the way of
+        the account's stage then."""
         stages = self._timetable.of(account.product, now.due_on)
-        if now.promise != "broken" or not self.policy.promises.remind or account.promise is None:
-            return stages
-        at_ms = now.promise_until_ms
-        before = [each for each in stages if each.at_ms <= at_ms]
-        speaks = next((each for each in reversed(before) if self._concerns(each, False, row, holds)), None)
-        if speaks is None:
-            return stages
-        until_ms = max(speaks.until_ms, at_ms + BROKEN_WORTH_MS)
-        name = f"{BROKEN}_{date.fromordinal(account.promise.by):%Y%m%d}"
-        return [*before, StageMoment(at_ms, until_ms, speaks.stage, name), *stages[len(before) :]]
+        again = []
+        if now.promise == "broken" and self.policy.promises.remind and account.promise is not None:
+            name = f"{BROKEN}_{date.fromordinal(account.promise.by):%Y%m%d}"
+            speaks = self._speaks(stages, now.promise_until_ms, row, holds)
+            again += [_once_more(speaks, now.promise_until_ms, name)] if speaks is not None else []
+        for payment in restarts(account, now.bill or ""):
+            speaks = self._speaks(stages, payment.reversed_ms, row, holds)
+            if speaks is not None and _spoke_before(account, now.bill or "", speaks, stages, payment.reversed_ms):
+                again.append(_once_more(speaks, payment.reversed_ms, returned_stage(payment.id)))
+        return sorted((*stages, *again), key=lambda each: each.at_ms) if again else stages
+
+    def _speaks(self, stages: Sequence[StageMoment], at_ms: int, row: int, holds: Held) -> StageMoment | None:
+        """The account's stage at a moment; None before the first."""
+        before = (each for each in reversed(stages) if each.at_ms <= at_ms)
+        return next((each for each in before if self._concerns(each, False, row, holds)), None)
 
     def _concerns(self, moment: StageMoment, ahead: bool, row: int, holds: Held) -> bool:
         """Whether the stage is for this account; one that lies ahead is, if time alone may make it so."""
@@ -158,6 +168,18 @@ class Planner:
             if mask[row] and (not skip.stages or stage in skip.stages):
                 return skip.reason
         return None
+
+
+def _once_more(speaks: StageMoment, at_ms: int, name: str) -> StageMoment:
+    return StageMoment(at_ms, max(speaks.until_ms, at_ms + AGAIN_WORTH_MS), speaks.stage, name)
+
+
+def _spoke_before(account: Account, bill: str, speaks: StageMoment, stages: Sequence[StageMoment], at_ms: int) -> bool:
+    """Whether the stage that ``speaks`` at a moment left its mark before it, and none of ``stages`` after: else they tell by
+    themselves that the bill is owed again."""
+    mates, names = same_bill(account, bill), {each.name for each in stages}
+    own = [each for each in account.told if each.bill in mates and each.stage in names]
+    return any(each.stage == speaks.name for each in own) and all(each.at_ms < at_ms for each in own)
 
 
 def _silent_ms(now: Standing, now_ms: int) -> int:
@@ -249,6 +271,11 @@ def thanks_of(
         channels=list(channels),
         bill=Bill(account.id, bill, stage),
     )
+
+
+def returned_stage(payment: str) -> str:
+    """The stage that follows the return of that payment."""
+    return f"{RETURNED}_{blake2b(payment.encode(), digest_size=4).hexdigest()}"
 
 
 def request_id(bill: str, stage: str) -> str:

@@ -50,7 +50,7 @@ MAX_DAYS: Final = 60
 MAX_WORTH_HOURS: Final = 7 * 24
 MAX_PER_HOUR: Final = 100_000_000
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,15}")
-RESERVED: Final = ("heard", "broken", "thanks")
+RESERVED: Final = ("heard", "broken", "returned", "thanks")
 """No stage's name begins so: these marks are left by others."""
 REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 HAS_TAG: Final = re.compile(r"\bhas_tag\s*\(\s*'([a-z][a-z0-9_]{0,63})'\s*\)", re.IGNORECASE)

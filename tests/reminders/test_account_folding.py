@@ -166,3 +166,34 @@ def test_what_came_back_is_in_the_balance_when_both_are_folded() -> None:
     account = heard(records)
     assert all(each.id != "P0" for each in account.payments)
     assert at(account, "2024-11-01T12:00").balance == 70_000
+
+
+def _issued_again(*between: Said) -> Account:
+    """A bill of January under two names, of which the second is in force and unpaid, and a quarter of others."""
+    account = heard([statement("S0", "2024-01-01", "2024-01-21", 50_000, 900_000), *between])
+    account = replace(account, told=(Told("S0", "due", ms("2024-01-21T10:00")),))
+    account = heard([statement("S0b", "2024-01-01", "2024-01-21", 60_000, 900_000)], account)
+    for number in range(1, 6):
+        account = heard(
+            [statement(f"S{number}", f"2024-{number + 1:02}-01", f"2024-{number + 1:02}-21", 50_000, 900_000)], account
+        )
+    assert "S0" not in {bill.id for bill in account.bills}, "its first name is folded away"
+    return account
+
+
+def test_what_names_a_bill_by_its_first_name_names_the_one_in_force_once_that_is_folded() -> None:
+    account = _issued_again(
+        said("dispute", "2024-01-10T09:00", id="D1", amount=20_000, open=True, statement="S0"),
+        said("autopay_failed", "2024-01-21T09:00", statement="S0"),
+    )
+    assert account.told == (Told("S0b", "due", ms("2024-01-21T10:00")),)
+    assert [each.bill for each in account.disputed] == ["S0b"]
+    assert [each.bill for each in account.failed] == ["S0b"]
+    assert at(account, "2024-06-15T12:00").owed == 60_000 - 20_000 + 5 * 50_000
+
+
+def test_what_was_disputed_of_a_bill_stays_so_when_it_is_issued_again() -> None:
+    first = statement("S0", "2024-01-01", "2024-01-21", 50_000, 900_000)
+    dispute = said("dispute", "2024-01-10T09:00", id="D1", amount=20_000, open=True, statement="S0")
+    again = statement("S0b", "2024-01-01", "2024-01-21", 60_000, 900_000)
+    assert at(heard([first, dispute, again]), "2024-01-15T12:00").owed == 40_000

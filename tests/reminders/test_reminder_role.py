@@ -27,6 +27,7 @@ from reminder_world import (
     until_done,
 )
 
+from pipeline.core.reminder_plan import returned_stage
 from pipeline.ports_reminder import NOTHING_DUE_MS, Scheduled
 from pipeline.roles.reminder.role import ReminderRole
 
@@ -82,6 +83,24 @@ def test_a_payment_takes_back_what_was_asked_for_before_the_poll_ends() -> None:
         assert one.world.log.told() == ["st1/soon", "-st1/soon:paid"]
         assert await one.at(LATE) == ["st1/soon", "-st1/soon:paid"]
         assert one.world.sample("reminders_withdrawn_total", reason="paid") == 1
+
+    asyncio.run(story())
+
+
+def test_what_was_taken_back_as_paid_is_asked_for_anew_when_the_payment_comes_back() -> None:
+    async def story() -> None:
+        one = await Story().begin()
+        await one.hear(statement())
+        await one.at(SOON)
+        await one.hear(repayment("2026-03-17T03:00:00Z"))
+        one.world.clock.set("2026-03-17T05:00:00Z")
+        await one.hear(event("repayment_reversed", "2026-03-17T05:00:00Z", original_id="pay1"))
+        again = returned_stage("pay1")
+        so_far = ["st1/soon", "-st1/soon:paid", f"st1/{again}"]
+        assert await one.at("2026-03-17T05:00:01Z") == so_far
+        assert await one.at("2026-03-18T02:00:00Z") == so_far
+        await one.hear(repayment("2026-03-18T03:00:00Z", name="pay2"))
+        assert one.world.log.told() == [*so_far, f"-st1/{again}:paid"]
 
     asyncio.run(story())
 

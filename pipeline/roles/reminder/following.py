@@ -16,7 +16,7 @@ from pipeline.core.arrears import of_bill, standing
 from pipeline.core.contact_hours import Almanac
 from pipeline.core.dunning import Nothing, may_tell
 from pipeline.core.records import ContactRequest
-from pipeline.core.reminder_plan import BROKEN, Planned, Planner, thanks_of, withdrawal_of
+from pipeline.core.reminder_plan import BROKEN, RETURNED, Planned, Planner, thanks_of, withdrawal_of
 from pipeline.core.reminder_policy import ReminderPolicy
 from pipeline.ports_reminder import NOTHING_DUE_MS
 
@@ -88,16 +88,18 @@ class Following:
         last = {told.bill: told for told in after.told if told.stage != HEARD}
         found = []
         for told in last.values():
-            now_idle = self._idle(after, told, now_ms)
-            if now_idle is not None and self._idle(before, told, now_ms) is None:
+            words = self._words(before, told, now_ms)
+            now_idle = _idle(after, told, words, now_ms)
+            if now_idle is not None and _idle(before, told, words, now_ms) is None:
                 found.append(withdrawal_of(after, told.bill, told.stage, now_idle))
         return found
 
-    def _idle(self, account: Account, told: Told, now_ms: int) -> str | None:
-        """Why that stage need not be told any more; None: it still may have to be."""
-        template, class_ = self._spoken.get(told.stage, ("overdue" if told.stage.startswith(BROKEN) else "due", None))
-        verdict = may_tell(account, told.bill, told.stage, template, now_ms, class_)
-        return verdict.reason if isinstance(verdict, Nothing) else None
+    def _words(self, before: Account, told: Told, now_ms: int) -> tuple[str, str | None]:
+        """Template and class of a stage that was asked for: what followed a promise or a returned payment spoke in the words
+        of the day."""
+        if told.stage.startswith((BROKEN, RETURNED)):
+            return "overdue" if standing(before, now_ms).days_past_due > 0 else "due", None
+        return self._spoken.get(told.stage, ("due", None))
 
     def _thanks(self, before: Account, after: Account, now_ms: int) -> list[ContactRequest]:
         """For every bill that the customer was told of and that this change left paid."""
@@ -109,6 +111,13 @@ class Following:
             for bill in bills
             if of_bill(before, bill, now_ms).owed > 0 and of_bill(after, bill, now_ms).owed <= 0
         ]
+
+
+def _idle(account: Account, told: Told, words: tuple[str, str | None], now_ms: int) -> str | None:
+    """Why that stage need not be told any more; None: it still may have to be."""
+    template, class_ = words
+    verdict = may_tell(account, told.bill, told.stage, template, now_ms, class_)
+    return verdict.reason if isinstance(verdict, Nothing) else None
 
 
 def _kept(before: Account, after: Account, now_ms: int) -> bool:
