@@ -73,6 +73,10 @@ proof-scale: $(READY) $(KAFKA_LIBS) ## 1 → 4 → 1 scorers under load, six tim
 proof-contact-year: $(READY) ## 20,000 simulated customers asked for a year, judged from outside; ARGS="--customers 2000" for a quick look
 	@$(BIN)/python benchmarks/contact_year.py $(ARGS)
 
+.PHONY: proof-reminder-year
+proof-reminder-year: $(READY) ## 20,000 simulated customers billed and reminded for a year, judged from outside; ARGS="--customers 2000" for a quick look
+	@$(BIN)/python benchmarks/reminder_year.py $(ARGS)
+
 .PHONY: proof-contact
 proof-contact: $(READY) $(KAFKA_LIBS) ## transaction to first request beside a relay, 5 pairs of 60 s; a million scheduled steps (Kafka, Redis)
 	@$(BIN)/python benchmarks/contact_latency.py $(KAFKA_LIBS) --seconds 60 --pairs 5

@@ -108,10 +108,6 @@ class Bank:
     async def hire(self) -> None:
         """One more worker; the partitions are dealt anew."""
         line = Line(self._trouble)
-
-        async def dead_letter(topic: Topic, record: Record, reason: str, field: str | None, detail: str) -> None:
-            raise AssertionError(f"nothing here is unusable, and yet: {topic.name} {reason} {detail}")
-
         voice = GuardedProvider(Reached(self.carriers["voice"], line, self._rng), Guard(self._agenda))
         texts = GuardedChannel(Reached(self.carriers["sms"], line, self._rng), Guard(self._agenda))
         role = ContactRole(
@@ -122,13 +118,16 @@ class Bank:
             self._almanac,
             self._settings,
             self._metrics,
-            dead_letter,
+            self._dead_letter,
         )
         for worker in self.living:
             await self._unless_away(worker.role.boundary())
             await self._unless_away(worker.role.revoked(True))
             worker.reads.clear()
         self.living.append(Worker(role, line))
+
+    async def _dead_letter(self, topic: Topic, record: Record, reason: str, field: str | None, detail: str) -> None:
+        raise AssertionError(f"nothing here is unusable, and yet: {topic.name} {reason} {detail}")
 
     def dooms(self) -> None:
         """A worker will die at one of its next steps."""

@@ -264,10 +264,11 @@ class Planning:
         return None
 
     def _worked_out(self, value: bytes, now_ms: int) -> _Step | None:
-        """What is due of an account that waits since yesterday, or for the end of a promise."""
+        """What is due of an account that waits since yesterday, or for the end of a promise; None where that is only to be put
+        on record: what nobody is told needs no room, and would be moved to tomorrow for want of it, every day anew."""
         account = self._following.termed(decode(value))
         (planned,) = self._following.next_steps([account], now_ms)
-        if planned is None:
+        if planned is None or planned.skipped is not None:
             return None
         now = standing(account, now_ms)
         urgency = now.days_past_due, now.owed
