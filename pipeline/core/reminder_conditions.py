@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.account_facts import Account, Bill
 from pipeline.core.arrears import Standing
-from pipeline.core.reminder_stages import ACCOUNT_SCHEMA, TAG_COLUMN, ReminderPolicy
+from pipeline.core.reminder_stages import ACCOUNT_SCHEMA, ReminderPolicy
+from pipeline.core.tag_use import tag_use
 
 _VALUES: Final[Mapping[str, Callable[[Account, Standing], Any]]] = {
     "product": lambda account, now: account.product,
@@ -59,9 +60,9 @@ def _column(
     name: str, accounts: Sequence[Account], standings: Sequence[Standing], tags: Sequence[Collection[str]]
 ) -> NDArray[Any]:
     """As rules want it: float64, or object where it is text."""
-    if name.startswith(TAG_COLUMN):
-        tag = name.removeprefix(TAG_COLUMN)
-        return np.array([tag in each for each in tags], dtype=np.float64)
+    use = tag_use(name)
+    if use is not None:
+        return np.array([use.name in each for each in tags], dtype=np.float64)
     of = _VALUES[name]
     values = [of(account, now) for account, now in zip(accounts, standings, strict=True)]
     return np.array(values, dtype=np.object_ if ACCOUNT_SCHEMA[name] == "text" else np.float64)

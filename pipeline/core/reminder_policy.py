@@ -18,12 +18,10 @@ from pipeline.core.account_facts import DEFAULT_TERMS, Terms
 from pipeline.core.contact_hours import Almanac, clock_minutes
 from pipeline.core.contact_policy import CHANNELS
 from pipeline.core.conversation import Channel
-from pipeline.core.expressions import Kind
 from pipeline.core.notices import TOGETHER, NoticeRules
 from pipeline.core.reminder_stages import (
     ACCOUNT_SCHEMA,
     PRODUCTS,
-    TAG_COLUMN,
     OnHoliday,
     Promises,
     ReminderClass,
@@ -35,6 +33,7 @@ from pipeline.core.reminder_stages import (
 )
 from pipeline.core.requests import TEMPLATES
 from pipeline.core.rules import Rule, RuleError, compile_rule
+from pipeline.core.tag_use import tag_use
 from pipeline.core.texts_rules import RULES
 from pipeline.core.toml_text import FileError, TomlText
 
@@ -53,7 +52,6 @@ NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,15}")
 RESERVED: Final = ("heard", "broken", "returned", "thanks")
 """No stage's name begins so: these marks are left by others."""
 REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-HAS_TAG: Final = re.compile(r"\bhas_tag\s*\(\s*'([a-z][a-z0-9_]{0,63})'\s*\)", re.IGNORECASE)
 
 
 class ReminderError(FileError):
@@ -292,18 +290,18 @@ class _Reader:
 
     def _condition(self, text: str, table: int) -> Rule:
         line = self._file.value("when", table)
-        tags = {found[1].lower() for found in HAS_TAG.finditer(text)}
-        unknown = sorted(tags - set(self._known_tags)) if self._known_tags is not None else []
-        if unknown:
-            self._file.fail(f"when: there is no tag {unknown[0]}: correct it, or define it in tags.toml", line)
-        schema: dict[str, Kind] = {**ACCOUNT_SCHEMA, **{f"{TAG_COLUMN}{tag}": "boolean" for tag in tags}}
         try:
-            rule = compile_rule(_with_tag_columns(text), schema)
+            rule = compile_rule(text, ACCOUNT_SCHEMA)
         except RuleError as error:
             self._file.fail(f"when: {error.message}, at {error.piece!r}", line + error.line - 1)
-        asked = sorted(rule.columns - schema.keys())
-        if asked:
-            self._file.fail(f"when: {asked[0]} asks about a transaction: this plan speaks of accounts", line)
+        asked = sorted(rule.columns - ACCOUNT_SCHEMA.keys())
+        tags = [use.name for use in map(tag_use, asked) if use is not None]
+        if len(tags) < len(asked):
+            beside = next(each for each in asked if tag_use(each) is None)
+            self._file.fail(f"when: {beside} asks about a transaction: this plan speaks of accounts", line)
+        unknown = [each for each in tags if self._known_tags is not None and each not in self._known_tags]
+        if unknown:
+            self._file.fail(f"when: there is no tag {unknown[0]}: correct it, or define it in tags.toml", line)
         return rule
 
     def _thanks(self) -> Thanks:
@@ -348,8 +346,3 @@ class _Reader:
 
 def _channels(names: Collection[str]) -> Sequence[Channel]:
     return [each for each in get_args(Channel) if each in names]
-
-
-def _with_tag_columns(text: str) -> str:
-    """``has_tag('vip')`` as the column ``tag_vip``, with blanks behind it so that every place keeps its line and column."""
-    return HAS_TAG.sub(lambda found: f"{TAG_COLUMN}{found[1].lower()}".ljust(len(found[0])), text)

@@ -14,10 +14,9 @@ from pipeline.core.expressions import Kind
 from pipeline.core.ladders import Plans
 from pipeline.core.notices import NoticeRules
 from pipeline.core.rules import Rule
+from pipeline.core.tag_use import tag_use
 from pipeline.core.texts_rules import RULES
 
-TAG_COLUMN: Final = "tag_"
-"""Begins the name of the column that ``has_tag('…')`` looks at."""
 PRODUCTS: Final[tuple[Product, ...]] = get_args(Product)
 ReminderClass = Literal["reminder", "collection"]
 OnHoliday = Literal["keep", "before", "after"]
@@ -125,4 +124,4 @@ class ReminderPolicy(NamedTuple):
     def tags(self) -> frozenset[str]:
         """The tags that conditions ask for."""
         asked = frozenset[str]().union(*(rule.columns for rule in self.conditions))
-        return frozenset(name.removeprefix(TAG_COLUMN) for name in asked if name.startswith(TAG_COLUMN))
+        return frozenset(use.name for use in map(tag_use, asked) if use is not None)

@@ -48,7 +48,8 @@ def settings(bootstrap: str, valkey: EmbeddedStore, tmp_path: Path, monkeypatch:
     config = tmp_path / "config"
     (config / "policies").mkdir(parents=True)
     (config / "policies" / "reminders.toml").write_text(AT_ANY_HOUR)
-    (config / "tags.toml").write_text((CONFIG / "tags.toml").read_text())
+    for name in ("tags.toml", "rates.toml"):
+        (config / name).write_text((CONFIG / name).read_text())
     for name, value in {
         "KAFKA_BOOTSTRAP": bootstrap,
         "REDIS_URL": valkey.url,

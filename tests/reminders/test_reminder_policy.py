@@ -64,7 +64,7 @@ def test_what_stands_in_a_stage_is_what_it_is() -> None:
     (found,) = [each for each in policy.stages if each.name == "extra"]
     assert found[1:9] == (("loan",), -2, -1, 18 * 60 + 30, "reminder", "due_soon", ("sms",), "before")
     assert found.when is not None
-    columns = {"tag_vip": np.array([1.0, 1.0, 0.0]), "owed": np.array([6000.0, 5000.0, 6000.0])}
+    columns = {"has_tag('vip')": np.array([1.0, 1.0, 0.0]), "owed": np.array([6000.0, 5000.0, 6000.0])}
     assert found.when.hits(columns, 3).tolist() == [True, False, False]
     assert policy.tags == {"vip"}
     assert "extra" not in [each.name for each in policy.of_product("card")]
@@ -95,7 +95,12 @@ CHANGED: list[tuple[str, str, str, str]] = [
     ("posting_grace_days = 1", "pending_days = 99", "[[product]]", "posting_grace_days"),
     ("tolerance = 1000", 'tolerance = "10 yuan"', "tolerance", "Expected int"),
     ('name = "m2"', 'name = "M2!"', "name", "is no name of a stage"),
-    ('name = "m2"', 'name = "broken_heart"', "name", "what begins with heard, broken, thanks is not for stages"),
+    (
+        'name = "m2"',
+        'name = "broken_heart"',
+        "name",
+        "what begins with heard, broken, returned, thanks is not for stages",
+    ),
     ('name = "m2"', 'name = "m1"', "name", "a second stage named m1"),
     ("day = -7", "day = -401", "day", "day = -401: a whole number from -400 to 400"),
     ("until_day = -4", "until_day = -8", "until_day", "until_day = -8: a whole number from -7 to 400"),
@@ -111,7 +116,7 @@ CHANGED: list[tuple[str, str, str, str]] = [
     ('on_holiday = "before"', 'when = "owed >"', "when", "when: not a condition SQL can read"),
     ('on_holiday = "before"', 'when = "amount > 5"', "when", "when: unknown column"),
     ('on_holiday = "before"', "when = \"in_list(card, 'hot')\"", "when", "asks about a transaction"),
-    ('on_holiday = "before"', 'when = "has_tag(vip)"', "when", "when: no such function"),
+    ('on_holiday = "before"', 'when = "has_tag(vip)"', "when", "when: HAS_TAG takes a tag's name in single quotes"),
     ('reason = "autopay"', 'reason = "because it is so"', "reason", "is no reason"),
     ('stages = ["due_in_7"', 'stages = ["due_in_8"', "stages", "there is no [[stage]] named 'due_in_8'"),
     ("max_days = 14", "max_days = 61", "max_days", "a whole number from 1 to 60"),

@@ -19,7 +19,7 @@ OUTCOMES = ("accepted", "completed", "escalated", "cancelled", "expired")
 DEFERRALS = (
     "outside_hours", "holiday", "breathing_space", "event_cap", "day_cap", "week_cap", "period_cap", "history_full",
     "after_conversation", "fraud_first", "another_first", "unknown_customer", "better_hour",
-    "pending", "posting", "accounts_lag", "accounts_unread", "no_account", "other",
+    "pending", "posting", "already_paid", "hardship", "accounts_lag", "accounts_unread", "no_account", "other",
 )  # fmt: skip
 REFUSALS = (
     "repeated_alert", "repeated_request", "repeated_answer", "stale_attempt", "unknown_attempt", "unknown_contact", "other",
