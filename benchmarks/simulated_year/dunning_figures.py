@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from simulated_year.dunning_file import DunningFile
-from simulated_year.dunning_judge import reason_of
+from simulated_year.dunning_judge import overdue_stages, reason_of
 from simulated_year.evidence import Told
 from simulated_year.ledger import DAY_MS, local_day, place
 
@@ -18,7 +18,8 @@ LATENESS = ((0, "0"), (3, "1–3"), (30, "4–30"), (60, "31–60"), (90, "61–
 
 @dataclass
 class DunningTally:
-    """Counts; those of several runs add up. ``told``, ``cured``: by "stage …", "channel …", "hour …"."""
+    """Counts; those of several runs add up. ``told``, ``cured``: by "stage …", "channel …", "hour …";
+    ``reasons``: of reminders asked for, what became of them; ``overdue``: of stages through which a bill was overdue."""
 
     customers: int = 0
     bills: int = 0
@@ -28,6 +29,7 @@ class DunningTally:
     told: Counter[str] = field(default_factory=Counter)
     cured: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    overdue: Counter[str] = field(default_factory=Counter)
     lateness: Counter[str] = field(default_factory=Counter)
     per_customer: Counter[int] = field(default_factory=Counter)
     promises: Counter[str] = field(default_factory=Counter)
@@ -65,6 +67,7 @@ def tallied(file: DunningFile, customers: int) -> DunningTally:
             reason = reason_of(file, bill, stage)
             tally.reasons[reason] += 1
             tally.stopped_by_payment += reason == "paid"
+    tally.overdue.update(one.outcome or "nothing" for one in overdue_stages(file))
     _lateness(tally, file)
     _promises(tally, file.evidence.told)
     return tally
@@ -108,6 +111,7 @@ def summary(tally: DunningTally) -> dict[str, object]:
         "cured": {key: _part(tally.cured[key], told) for key, told in sorted(tally.told.items())},
         "told": dict(sorted(tally.told.items())),
         "days_past_due": {name: tally.lateness[name] / samples for _, name in LATENESS},
+        "overdue": dict(tally.overdue.most_common()),
         "reasons": dict(tally.reasons.most_common()),
         "promises": dict(tally.promises),
         "faults": dict(sorted(tally.faults.items())),
@@ -131,6 +135,12 @@ def table(tally: DunningTally) -> str:
         ("stopped_by_payment", "reminders stopped by a payment", "{:.1%}"),
     ):  # fmt: skip
         lines.append(f"| {words} | {form.format(found[key])} |")
+    overdue = tally.overdue.total()
+    lines.append(f"| stages through which a bill was overdue | {overdue:,} |")
+    lines.append(f"| told at them | {_part(tally.overdue['told'], overdue):.1%} |")
+    lines.append(
+        f"| a reason on record | {_part(overdue - tally.overdue['told'] - tally.overdue['nothing'], overdue):.1%} |"
+    )
     lines.append(f"| violations | {tally.violations.total()} |")
     lines += ["", "| days past due | share of accounts |", "|---|---:|"]
     samples = max(1, tally.lateness.total())

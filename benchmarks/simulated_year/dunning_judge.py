@@ -12,6 +12,8 @@ from simulated_year.ledger import Billed, Owing, begins_ms, local_day, moment_ms
 from simulated_year.reminder_rules import StageRule, moved, too_many
 
 TOLD = ("accepted", "delivered", "answered")
+OPEN = ("planned", "deferred")
+"""Steps after which it is still to be told: why it waits is no reason not to be told at all."""
 
 
 def _violation(rule: str, one: Attempt, words: str) -> Violation:
@@ -171,26 +173,43 @@ def _promises(file: DunningFile) -> Mapping[str, Sequence[Promised]]:
 # --- nobody is forgotten
 
 
-def forgotten(file: DunningFile) -> Iterator[Violation]:
-    """Every bill that is overdue through a whole stage was told of at it, or there is a reason on record: that it was
-    skipped or not told, or the customer's promise, if that was waited for until the stage was over."""
+class Overdue(NamedTuple):
+    """A stage through which a bill was overdue. ``outcome``: told, or the reason on record why not; empty: nothing is."""
+
+    account: str
+    bill: Billed
+    stage: str
+    from_ms: int
+    outcome: str
+
+
+def overdue_stages(file: DunningFile) -> Iterator[Overdue]:
+    """Of every bill the stages past its due date that it was overdue through, up to the end of what is known."""
     end_ms = max((told.at_ms for told in file.evidence.told), default=0)
     promises = _promises(file)
     for account, known in file.known.items():
-        for bill in _bills(file, known):
+        for bill in _bills(known):
             for number, stage in enumerate(file.plan.stages):
                 if stage.day < 1:
                     continue
                 from_ms, until_ms = _window(file, bill, number, stage)
                 if until_ms > end_ms or not _overdue(known, bill, from_ms, until_ms):
                     continue
+                outcome = reason_of(file, bill.id, stage.name)
                 waited = any(one.made_ms < until_ms <= one.until_ms for one in promises.get(account, ()))
-                if not waited and not reason_of(file, bill.id, stage.name):
-                    words = f"{bill.id}/{stage.name}: overdue from {bill.due}, and nobody said a word"
-                    yield Violation("forgotten", account.partition("_")[2], from_ms, words)
+                yield Overdue(account, bill, stage.name, from_ms, outcome or ("promise" if waited else ""))
 
 
-def _bills(file: DunningFile, known: Known) -> Sequence[Billed]:
+def forgotten(file: DunningFile) -> Iterator[Violation]:
+    """Every bill that is overdue through a whole stage was told of at it, or there is a reason on record: that it was
+    skipped or not told, or the customer's promise, if that was waited for until the stage was over."""
+    for one in overdue_stages(file):
+        if not one.outcome:
+            words = f"{one.bill.id}/{one.stage}: overdue from {one.bill.due}, and nobody said a word"
+            yield Violation("forgotten", one.account.partition("_")[2], one.from_ms, words)
+
+
+def _bills(known: Known) -> Sequence[Billed]:
     """Under their first names."""
     ledger = known.by_step(1 << 59)
     return [bill for bill in ledger.bills.values() if not bill.id.endswith("r")]
@@ -225,7 +244,7 @@ def reason_of(file: DunningFile, bill: str, stage: str) -> str:
     words: Sequence[Told] = file.words.get((bill, stage), ())
     if any(told.value["step"] in TOLD for told in words):
         return "told"
-    reasons = [told.value["reason"] for told in words if told.value.get("reason")]
+    reasons = [told.value["reason"] for told in words if told.value.get("reason") and told.value["step"] not in OPEN]
     reasons += [told.value["withdrawn"] for told in file.withdrawn.get((bill, stage), ())]
     return reasons[-1] if reasons else "unread" if (bill, stage) in file.unread else ""
 
