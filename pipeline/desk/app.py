@@ -18,6 +18,9 @@ from pipeline.desk.fragments import Fragments, environment
 from pipeline.desk.live import Streams
 from pipeline.desk.pages import create_pages
 from pipeline.desk.projection import Projection
+from pipeline.desk.reminding_api import create_reminding_api
+from pipeline.desk.reminding_fragments import RemindingFragments
+from pipeline.desk.reminding_pages import create_reminding_pages
 from pipeline.desk.security import STATIC_PATH, Locks
 from pipeline.desk.settings import DeskSettings
 from pipeline.desk.text import LANGUAGES
@@ -38,7 +41,7 @@ def create_desk(
     ``link``: how the feed stands. ``app.state.streams.closing`` ends the open streams when set.
 
     Raises ValueError when a language has no words for reasons, or the bank's time zone is unknown."""
-    zone = _zone(settings.bank_time_zone)
+    zone = bank_zone(settings.bank_time_zone)
     missing = [language for language in LANGUAGES if language not in words]
     if missing:
         raise ValueError(f"no words for reasons in {', '.join(missing)}: the desk speaks {', '.join(LANGUAGES)}")
@@ -67,7 +70,10 @@ def create_desk(
     app.add_middleware(Locks, frame_origin=_origin(settings), host=settings.desk_host)
     app.mount(STATIC_PATH.rstrip("/"), StaticFiles(directory=STATIC))
     app.include_router(create_api(projection, link, now))
+    app.include_router(create_reminding_api(projection.reminding, now))
     app.include_router(create_pages(templates, fragments, wordings, projection, streams))
+    told = RemindingFragments(templates, projection.reminding, wordings, now)
+    app.include_router(create_reminding_pages(templates, told, fragments, wordings, streams))
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
@@ -76,7 +82,8 @@ def create_desk(
     return app
 
 
-def _zone(name: str) -> ZoneInfo:
+def bank_zone(name: str) -> ZoneInfo:
+    """Raises ValueError for a name this system does not know."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:

@@ -12,7 +12,15 @@ from enum import Enum
 
 import structlog
 
-from pipeline.core.topics import CARD_COMMAND_RESULTS, CARD_COMMANDS, CONTACTS, DECISIONS, Topic
+from pipeline.core.topics import (
+    ACCOUNTS,
+    CARD_COMMAND_RESULTS,
+    CARD_COMMANDS,
+    CONTACT_REQUESTS,
+    CONTACTS,
+    DECISIONS,
+    Topic,
+)
 from pipeline.desk.projection import Projection
 from pipeline.ports import Reader, Record
 
@@ -20,6 +28,8 @@ BACKLOG_RECORDS = 20_000
 """Per partition of `decisions`: how far before the end a starting desk begins."""
 STORY_BACKLOG_RECORDS = 5_000
 """The same for the topics that tell what followed."""
+REMINDING_BACKLOG_RECORDS = 20_000
+"""The same for what reminders are told from: further back, for a cure rate needs its days."""
 POLL_S = 0.2
 HEARTBEAT_S = 3.0
 ANSWER_S = 5.0
@@ -58,7 +68,9 @@ class Feed:
         self._answer_s = answer_s
         self._plan: Mapping[Topic, tuple[Callable[[Record], None], int]] = {
             DECISIONS: (projection.apply_decision, backlog),
-            CONTACTS: (projection.apply_contact, min(backlog, STORY_BACKLOG_RECORDS)),
+            CONTACTS: (projection.apply_contact, min(backlog, REMINDING_BACKLOG_RECORDS)),
+            CONTACT_REQUESTS: (projection.apply_request, min(backlog, REMINDING_BACKLOG_RECORDS)),
+            ACCOUNTS: (projection.apply_account, min(backlog, REMINDING_BACKLOG_RECORDS)),
             CARD_COMMANDS: (projection.apply_command, min(backlog, STORY_BACKLOG_RECORDS)),
             CARD_COMMAND_RESULTS: (projection.apply_command_result, min(backlog, STORY_BACKLOG_RECORDS)),
         }

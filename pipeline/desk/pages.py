@@ -33,6 +33,25 @@ def language_of(request: Request) -> Language:
 LanguageOf = Annotated[Language, Depends(language_of)]
 
 
+def page_of(
+    templates: Environment,
+    wordings: Mapping[Language, Wording],
+    fragments: Fragments,
+    template: str,
+    language: Language,
+    request: Request,
+    values: Mapping[str, str],
+) -> HTMLResponse:
+    """A whole page; a language that was asked for is remembered."""
+    html = templates.get_template(template).render(
+        t=wordings[language].text, language=language, path=request.url.path, link=fragments.link(language), **values
+    )
+    response = HTMLResponse(html, headers={"Content-Language": language, "Vary": "Accept-Language, Cookie"})
+    if request.query_params.get("lang") == language:
+        response.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="strict", httponly=True)
+    return response
+
+
 def create_pages(
     templates: Environment,
     fragments: Fragments,
@@ -43,14 +62,7 @@ def create_pages(
     """Routes ``/``, ``/alerts/{id}``, and ``/live`` beside each."""
     router = APIRouter(include_in_schema=False)
 
-    def page(template: str, language: Language, request: Request, values: Mapping[str, str]) -> HTMLResponse:
-        html = templates.get_template(template).render(
-            t=wordings[language].text, language=language, path=request.url.path, link=fragments.link(language), **values
-        )
-        response = HTMLResponse(html, headers={"Content-Language": language, "Vary": "Accept-Language, Cookie"})
-        if request.query_params.get("lang") == language:
-            response.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="strict", httponly=True)
-        return response
+    page = partial(page_of, templates, wordings, fragments)
 
     async def room() -> None:
         if streams.full:

@@ -1,4 +1,5 @@
-"""What the desk knows: a bounded projection of the decisions, contacts and card-commands topics.
+"""What the desk knows: a bounded projection of the decisions, contacts and card-commands topics; what it knows of
+reminders stands beside it (`reminding`).
 
 Nothing here comes from another role's memory: whoever reads the same topics sees the same. Topics are read side by
 side, so a conversation may be told before its alert; both are kept under the alert's id and meet when shown. A
@@ -21,8 +22,16 @@ from pipeline.core.decision import (
 )
 from pipeline.core.first_wins import FirstWins
 from pipeline.core.records import CardCommand, CardCommandResult, ContactStep
-from pipeline.core.topics import CARD_COMMAND_RESULTS, CARD_COMMANDS, CONTACTS, DECISIONS
+from pipeline.core.topics import (
+    ACCOUNTS,
+    CARD_COMMAND_RESULTS,
+    CARD_COMMANDS,
+    CONTACT_REQUESTS,
+    CONTACTS,
+    DECISIONS,
+)
 from pipeline.desk.counting import Counting
+from pipeline.desk.reminding import Reminding
 from pipeline.ports import Record
 
 ALERTS_KEPT = 2_000
@@ -32,7 +41,7 @@ STEPS_KEPT = 40
 COMMANDS_KEPT = 20
 RESULTS_KEPT = 8_000
 
-TOPICS = (DECISIONS, CONTACTS, CARD_COMMANDS, CARD_COMMAND_RESULTS)
+TOPICS = (DECISIONS, CONTACTS, CARD_COMMANDS, CARD_COMMAND_RESULTS, CONTACT_REQUESTS, ACCOUNTS)
 """What the desk reads."""
 
 AlertKey = tuple[int, int, int]
@@ -77,7 +86,8 @@ class Story(NamedTuple):
 class Projection:
     """Feed it records with the ``apply_…`` methods; each ignores what it can't use and counts it in ``unusable``."""
 
-    def __init__(self) -> None:
+    def __init__(self, reminding: Reminding | None = None) -> None:
+        self.reminding = Reminding() if reminding is None else reminding
         self.counting = Counting()
         self.revision = 0
         """Changes whenever an alert or a story does."""
@@ -121,7 +131,10 @@ class Projection:
 
     def apply_contact(self, record: Record) -> None:
         step = self._decoded(self._decode_step, record, CONTACTS.name)
-        if step is None or "alert" not in step.subject:
+        if step is None:
+            return
+        self.reminding.apply_contact(step, record)
+        if "alert" not in step.subject:
             return
         story = self.story(step.subject["alert"])
         if any(told.step == step for told in story.steps):
@@ -154,6 +167,12 @@ class Projection:
             )
             self._tell(alert, story._replace(commands=tuple(answered)))
 
+    def apply_request(self, record: Record) -> None:
+        self.unusable[CONTACT_REQUESTS.name] += not self.reminding.apply_request(record)
+
+    def apply_account(self, record: Record) -> None:
+        self.unusable[ACCOUNTS.name] += not self.reminding.apply_account(record)
+
     def log_began_anew(self, topic: str) -> None:
         """The broker forgot this topic: so does the desk, else first-wins would refuse the new log's decisions."""
         if topic == DECISIONS.name:
@@ -162,7 +181,13 @@ class Projection:
             self._order, self._alerts = [], {}
         elif topic == CARD_COMMAND_RESULTS.name:
             self._results.clear()
+        elif topic == CONTACT_REQUESTS.name:
+            self.reminding.requests_began_anew()
+        elif topic == ACCOUNTS.name:
+            self.reminding.accounts_began_anew()
         else:
+            if topic == CONTACTS.name:
+                self.reminding.contacts_began_anew()
             for alert, story in self._stories.items():
                 kept = story._replace(steps=()) if topic == CONTACTS.name else story._replace(commands=())
                 self._stories[alert] = kept._replace(revision=story.revision + 1)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from pipeline.desk.text_reminding import REMINDING
+
 Language = Literal["en", "zh-CN"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
@@ -180,7 +182,7 @@ _TABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
 def texts(language: Language) -> Mapping[str, str]:
     """Key → words in ``language``; ``{name}`` in them is for str.format."""
     column = LANGUAGES.index(language)
-    return MappingProxyType({key: words[column] for key, words in _TABLE.items()})
+    return MappingProxyType({key: words[column] for key, words in (*_TABLE.items(), *REMINDING.items())})
 
 
 def choose_language(asked: str | None, remembered: str | None, accept_language: str) -> Language:

@@ -13,7 +13,7 @@ from pipeline.core.decision import Actions, Decision, Reason
 from pipeline.core.masking import mask
 from pipeline.core.records import ContactStep
 from pipeline.desk.figures import cut_percentile, feature, money, percent
-from pipeline.desk.projection import Alert, Story, ToldCommand, ToldStep
+from pipeline.desk.projection import Alert, Story, ToldCommand
 from pipeline.desk.text import Language, texts
 
 REASONS_SHOWN = 3
@@ -99,6 +99,12 @@ class Wording:
     def hour(self, timestamp_ms: int) -> str:
         return self._local(timestamp_ms).strftime("%H:%M")
 
+    def day(self, timestamp_ms: int) -> str:
+        return self._local(timestamp_ms).strftime("%Y-%m-%d")
+
+    def day_and_hour(self, timestamp_ms: int) -> str:
+        return self._local(timestamp_ms).strftime("%Y-%m-%d %H:%M")
+
     def full_time(self, rfc3339: str) -> str:
         """The text as it came if it is no time."""
         try:
@@ -118,7 +124,7 @@ class Wording:
             outcome_words=text[f"outcome_{alert.outcome.name}"],
             outcome_meaning=text[f"meaning_{alert.outcome.name}"],
             at=self.clock(timestamp_ms),
-            day=self._local(timestamp_ms).strftime("%Y-%m-%d"),
+            day=self.day(timestamp_ms),
             machine_time=datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds"),
             amount=money(decision.amount, decision.currency),
             merchant=mask(decision.merchant_name or "")[:MERCHANT_SHOWN],
@@ -132,7 +138,7 @@ class Wording:
             reasons_shown=REASONS_SHOWN,
             more_reasons=text["more_reasons"].format(n=left) if left > 0 else "",
             marks=marks,
-            steps=[self._step(told) for told in story.steps],
+            steps=[self.moment(told.timestamp_ms, told.step) for told in story.steps],
             commands=[self._command(told) for told in story.commands],
         )
 
@@ -176,10 +182,10 @@ class Wording:
             return self.text["likely"]
         return self.text["one_in"].format(n=f"{round(1 / score):,}") if score > 0 else ""
 
-    def _step(self, told: ToldStep) -> Moment:
-        step = told.step
+    def moment(self, timestamp_ms: int, step: ContactStep) -> Moment:
+        """A step of a conversation of any class."""
         attempt = self.text["attempt"].format(n=step.attempt) if step.attempt is not None and step.attempt > 1 else ""
-        return Moment(self.clock(told.timestamp_ms), self._step_words(step), attempt, _step_tone(step))
+        return Moment(self.clock(timestamp_ms), self._step_words(step), attempt, _step_tone(step))
 
     def _step_words(self, step: ContactStep) -> str:
         if step.step == "answered" and step.answer is not None:

@@ -119,7 +119,7 @@ class RunningDesk:
     def __init__(
         self, projection: Projection | None = None, now: Callable[[], float] | None = None, **settings: Any
     ) -> None:
-        self.projection = projection or Projection()
+        self.projection = Projection() if projection is None else projection
         self.link = Link.live
         self.settings = DeskSettings(**({"desk_port": 0} | settings))
         clock = {"now": now} if now else {}
