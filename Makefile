@@ -87,6 +87,14 @@ proof-reminders: $(READY) $(KAFKA_LIBS) ## reminders of 2,000 accounts while the
 	@CARDWATCH_PROOF_ACCOUNTS=2000 CARDWATCH_PROOF_KILLS=4 $(REAL) tests/real/test_reminders_killed.py
 	@$(BIN)/python benchmarks/reminder_plan.py
 
+.PHONY: proof-reminder-story
+STEPS_OF_A_BILL := bill promise day_passes pay_part six_o_clock
+proof-reminder-story: $(READY) $(KAFKA_LIBS) ## one bill from statement to thanks, undisturbed, then the roles killed between any two steps; what it costs (Kafka, Redis)
+	@CARDWATCH_PROOF_KILLED_AFTER=" " $(REAL) tests/real/test_reminder_story.py
+	@CARDWATCH_PROOF_KILLED_AFTER="$(STEPS_OF_A_BILL)" CARDWATCH_PROOF_ROUNDS=3 $(REAL) tests/real/test_reminder_story.py
+	@CARDWATCH_PROOF_KILLED_AFTER="$(STEPS_OF_A_BILL)" CARDWATCH_PROOF_BOTH_ROLES=1 $(REAL) tests/real/test_reminder_story.py
+	@$(BIN)/python benchmarks/reminders.py $(KAFKA_LIBS)
+
 .PHONY: proof-detection
 proof-detection: $(READY) ## scores beside weekly batch models and River on five simulated streams of each kind (hours; may be broken off); ARGS="--models Cardwatch" for less
 	@mkdir -p var/streams
