@@ -153,7 +153,7 @@ def _alert(alert: Alert, story: Story) -> AlertModel:
     steps = [msgspec.structs.asdict(told.step) for told in story.steps]
     commands = [{**msgspec.structs.asdict(told.command), "done": told.done} for told in story.commands]
     optional = dict.fromkeys(("customer", "amount", "currency", "merchant_name", "country"))
-    absent = {"reasons": [], "warming_up": False, "degraded": False}
+    absent = {"reasons": [], "warming_up": False, "degraded": False, "by_rule": False}
     decision["merchant_name"] = mask(decision["merchant_name"]) if decision.get("merchant_name") else None
     return AlertModel.model_validate(
         {**optional, **absent, **decision, "cursor": cursor(alert.key), "outcome": alert.outcome.name}

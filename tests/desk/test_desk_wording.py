@@ -176,8 +176,8 @@ def test_where_a_rule_acted_a_small_probability_does_not_stand_first() -> None:
     alert = projection.alert("t0-0")
     assert alert is not None
     english, chinese = (wording.alert(alert, projection.story("t0-0")) for wording in (ENGLISH, CHINESE))
-    assert (english.score, english.one_in) == ("By a rule", "the score alone says 0.05%")
-    assert (chinese.score, chinese.one_in) == ("规则判定", "仅看评分为 0.05%")
+    assert (english.score, english.one_in) == ("By a rule", "the score alone says 0.050%")
+    assert (chinese.score, chinese.one_in) == ("规则判定", "仅看评分为 0.050%")
 
 
 def test_a_story_reads_step_by_step() -> None:
