@@ -16,6 +16,7 @@ from pipeline.adapters.redis.connection import connect, refusal
 from pipeline.adapters.redis.contacts import RedisContactStore
 from pipeline.adapters.redis.rights import RIGHTS
 from pipeline.app.contact_reports import ExplainSettings, NotAnswered
+from pipeline.core.account_alerts import CONTACT as NO_CONVERSATION
 from pipeline.core.conversation import OPEN
 from pipeline.core.topics import CONTACT_REQUESTS, CONTACTS, CUSTOMER_EVENTS, CUSTOMERS, Topic
 from pipeline.ports import Record, StoreDown
@@ -102,7 +103,7 @@ async def is_lost(settings: Settings, store: ContactStore) -> bool:
 
     def take(_: int, records: Sequence[Record]) -> None:
         ids = (dict(record.headers).get(HEADER_RECORD_ID, b"").decode() for record in records)
-        newest.update(name.partition(":")[0] for name in ids if name)
+        newest.update(name.partition(":")[0] for name in ids if name and not name.startswith(NO_CONVERSATION))
 
     begun = await read_whole(KafkaReader(settings, CONTACTS, since_ms=LATEST_MS), take, lambda *_: None, CONTACTS)
     if not newest or not await Writer(store, 0).is_empty(begun):

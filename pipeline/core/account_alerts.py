@@ -2,15 +2,20 @@
 
 A bust-out is an account run up to its limit by somebody who will not pay: months of small, punctual payments to win a
 limit, then all of it at once; or payments that free the limit, are spent again, and come back. Both are said of an
-account as values; nobody is contacted and nothing is blocked by them.
+account as values; no customer is contacted and nothing is blocked by them.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
 from pipeline.core.account_facts import DEFAULT_TERMS, PAID, Account, Bill, Payment
 from pipeline.core.arrears import DAY_MS, balance_of, cut_of, out
 from pipeline.core.crm_words import LANGUAGES, Language
+from pipeline.core.messages import decimal
+from pipeline.core.moments import rfc3339
+from pipeline.core.records import ContactStep
 
 AlertKind = Literal["returned_payment", "bust_out"]
 AlertReason = Literal[
@@ -29,7 +34,12 @@ RUN_UP = 3.0
 MINIMUM_SHARE = 1.5
 """Times the minimum: who pays no more than this pays the minimum."""
 
-WORDS: Mapping[AlertReason, tuple[str, str]] = {
+SUBJECT = "account"
+"""What such a step is about: no conversation."""
+CONTACT = "risk_"
+"""Begins the contact ids of alerts: no conversation's begins so."""
+
+WORDS: Mapping[str, tuple[str, str]] = {
     "payment_returned": ("A payment of {amount} {currency} came back.", "一笔 {amount} {currency} 的还款被退回。"),
     "returned_again": ("{count} payments came back within {days} days.", "{days} 天内共有 {count} 笔还款被退回。"),
     "returned_after_run_up": (
@@ -41,7 +51,7 @@ WORDS: Mapping[AlertReason, tuple[str, str]] = {
         "此前仅还最低还款额，现欠款为上期账单的 {times} 倍。",
     ),
 }  # fmt: skip
-"""Amounts in minor units: whoever shows them writes them in the currency's own way."""
+"""By `AlertReason`."""
 
 
 class RiskAlert(NamedTuple):
@@ -140,8 +150,32 @@ def _alert(
     return RiskAlert(name, kind, account.id, account.customer, account.card, at_ms, tuple(reasons))
 
 
-def said(alert: RiskAlert, language: Language) -> str:
-    """Its reasons in words: no name, no number, no card."""
+def step_of(alert: RiskAlert) -> ContactStep:
+    """The record of ``contacts`` that tells the risk team, under a contact's id that is the same however often it is found.
+    A bust-out is a fraud, a payment that came back a matter of what is owed."""
+    return ContactStep(
+        contact=f"{CONTACT}{blake2b(alert.id.encode(), digest_size=12).hexdigest()}",
+        subject={SUBJECT: alert.account},
+        customer=alert.customer or None,
+        class_="fraud" if alert.kind == "bust_out" else "collection",
+        step="escalated",
+        time=rfc3339(alert.at_ms / 1000),
+        reason=alert.kind,
+        account=alert.account,
+        why={code: dict(figures) for code, figures in alert.reasons},
+    )
+
+
+def said(why: Mapping[str, Mapping[str, Any]], language: Language) -> str:
+    """Reasons with their figures in words: no name, no number, no card. One that has no words, of a later version, or
+    lacks a figure, is left out."""
     column = LANGUAGES.index(language)
-    sentences = [WORDS[code][column].format(**figures) for code, figures in alert.reasons]
+    sentences = []
+    for code, figures in why.items():
+        if code in WORDS:
+            shown = dict(figures)
+            if "amount" in shown:
+                shown["amount"] = decimal(shown["amount"], str(shown.get("currency", "")))
+            with suppress(KeyError):
+                sentences.append(WORDS[code][column].format(**shown))
     return (" " if language == "en" else "").join(sentences)

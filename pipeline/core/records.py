@@ -114,7 +114,9 @@ class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     order in which this is climbed if it is not the plan's own, the beginning of its address's digest (it tells a customer's own addresses apart and says nothing else), as whom, the
     provider's name for it, how surely it was answered by the customer; of what is only told, the channel that this
     customer prefers. Of a bill also its ``account``, the ``stage`` of the reminder and the ``request`` that asked for it;
-    of a promise the day ``by`` which and the ``amount`` (minor units) that was promised, as far as they were said."""
+    of a promise the day ``by`` which and the ``amount`` (minor units) that was promised, as far as they were said. An
+    account that the risk team should look at is one step by itself, "escalated" with the subject {"account": id}: no
+    conversation follows it; ``why`` has its reasons (`account_alerts.WORDS`), each with its figures."""
 
     contact: str
     subject: dict[str, str]
@@ -142,6 +144,7 @@ class ContactStep(msgspec.Struct, omit_defaults=True, kw_only=True):
     request: str | None = None
     by: str | None = None
     amount: int | None = None
+    why: dict[str, dict[str, str | int | float]] = {}
 
 
 class CustomerRisk(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -209,3 +209,17 @@ def test_what_is_still_to_be_told_adds_up_with_an_agenda_that_is_there() -> None
     again = [Note("o:cu1", b"", noted(planned("ct_a", 1), planned("ct_b", 7)), None)]
     asyncio.run(Writer(store, NOW_MS).write(ledger(), restored(ledger(), PLANS, NOW_MS)._replace(notes=again)))
     assert store.notes["o:cu1"] == noted(planned("ct_a", 1), planned("ct_b", 2))
+
+
+def test_what_the_risk_team_is_told_of_an_account_is_no_conversation() -> None:
+    ledger = Ledger(NOW_MS - 86_400_000, DIGESTS)
+    value = {
+        "contact": "risk_1", "subject": {"account": "ac1"}, "customer": "cu1", "class": "fraud", "step": "escalated",
+        "time": "2026-03-02T01:00:00.000Z", "reason": "bust_out", "account": "ac1",
+    }  # fmt: skip
+    for time in ("2026-03-02T01:00:00.000Z", "2026-01-02T01:00:00.000Z"):
+        record = Read(msgspec.json.encode({**value, "time": time}), b"cu1", 0, 0, NOW_MS, [("record_id", b"risk_1:1")])
+        ledger.contact(record)
+    assert ledger.all_contacts() == frozenset()
+    assert (ledger.unreadable, ledger.newest_ms, ledger.conversations) == (0, 0, 0)
+    assert restored(ledger, PLANS, NOW_MS).conversations == []

@@ -155,3 +155,40 @@ def test_no_alert_holds_a_number_however_the_reason_was_filled() -> None:
     (event,) = told_of(step("escalated", reason="call +86 138 0013 8042 about 4111 1111 1111 1111"))
     body = about_one(event, "escalated", "both").body
     assert not re.search(r"8001|4111", body.replace(" ", ""))
+
+
+def account_alert() -> Any:
+    why = {
+        "returned_again": {"count": 2, "days": 60},
+        "payment_returned": {"amount": 123_450, "currency": "CNY"},
+        "of_a_later_version": {},
+        "limit_full": {},
+    }
+    (event,) = told_of(
+        step(
+            "escalated", contact="risk_1", subject={"account": "ac1"}, reason="returned_payment", why=why, account="ac1"
+        )
+    )
+    return event
+
+
+def test_an_account_for_the_risk_team_is_told_with_its_reasons_and_figures() -> None:
+    event = account_alert()
+    assert kind_of(event, OVERDUE) == "account"
+    english, chinese = about_one(event, "account", "en"), about_one(event, "account", "zh")
+    assert english.title == "An account for the risk team: A payment came back"
+    assert english.body == (
+        "Account ac1, 2026-11-23 15:40 UTC. 2 payments came back within 60 days. A payment of 1,234.50 CNY came back."
+        " Please look at the account; its customer has not been contacted."
+    )
+    assert chinese.title == "账户需风控关注：还款被退回"
+    assert "一笔 1,234.50 CNY 的还款被退回。" in chinese.body
+    assert about_many(["account", "account"], "en").body == "accounts for the risk team: 2. They are at the desk."
+    telephone = Telephone()
+    assert run(staff(telephone, SetClock()).tell([event])) == [TAKEN]
+    assert telephone.rings == [english]
+
+
+def test_an_account_whose_reasons_nobody_knows_is_told_by_its_kind() -> None:
+    (event,) = told_of(step("escalated", contact="risk_1", subject={"account": "ac1"}, reason="bust_out"))
+    assert "Reason: It looks like a bust-out." in about_one(event, "account", "en").body

@@ -135,6 +135,7 @@ def test_what_is_no_decision_is_counted_as_unusable_and_the_next_one_is_taken(br
 def test_steps_of_other_subjects_are_not_the_desks() -> None:
     projection = Projection()
     projection.apply_contact(record({"contact": "k", "subject": {"statement": "s1"}, "customer": "c", "class": "reminder", "step": "sending", "time": "t"}))  # fmt: skip
+    projection.apply_contact(record({"contact": "risk_1", "subject": {"account": "a1"}, "customer": None, "class": "fraud", "step": "escalated", "time": "t", "why": {"limit_full": {"percent": 98}}}))  # fmt: skip
     assert projection.unusable[CONTACTS.name] == 0
     assert projection.revision == 0
 

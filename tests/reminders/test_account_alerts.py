@@ -42,8 +42,8 @@ def test_a_payment_that_comes_back_is_told_once() -> None:
         "A1",
         "C1",
     )
-    assert in_words(alert, "en") == "A payment of 50000 CNY came back."
-    assert in_words(alert, "zh") == "一笔 50000 CNY 的还款被退回。"
+    assert in_words(dict(alert.reasons), "en") == "A payment of 500.00 CNY came back."
+    assert in_words(dict(alert.reasons), "zh") == "一笔 500.00 CNY 的还款被退回。"
 
 
 def test_a_return_heard_of_before_its_payment_is_told_with_the_payment() -> None:

@@ -81,7 +81,7 @@ def _grown(records: list[Said], tolerance: int = 10) -> Account:
     return heard(records, Account(id=NAME, partition=3, terms=replace(TERMS, tolerance=tolerance)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SHORT_LIFE, st.randoms(use_true_random=False), TOLERANCES, DAYS)
 def test_order_and_repetition_change_nothing(records: list[Said], chance: object, tolerance: int, day: int) -> None:
     mixed = [*records, *chance.sample(records, len(records) // 2)]  # type: ignore[attr-defined]
@@ -92,7 +92,7 @@ def test_order_and_repetition_change_nothing(records: list[Said], chance: object
     assert replace(straight, seen_ms=0) == replace(crooked, seen_ms=0)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ANY_LIFE, TOLERANCES, DAYS)
 def test_the_sums_hold(records: list[Said], tolerance: int, day: int) -> None:
     account, now_ms = _grown(records, tolerance), START_MS + day * DAY_MS

@@ -157,7 +157,7 @@ def event(kind: str, day: int, amount: int, number: int) -> AccountEvent:
     return statement("s2", "2026-11-20", "2026-12-15", minimum=amount, balance=100_000 + amount)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(

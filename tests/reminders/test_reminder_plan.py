@@ -585,7 +585,7 @@ def test_a_stage_is_told_or_skipped_once_and_skipped_for_a_reason(
     assert set(kept) <= set(of_bill)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(EVENTS, st.lists(st.integers(0, 24 * 150), max_size=12), st.booleans())
 def test_looking_more_often_in_any_order_asks_for_nothing_else(
     events: list[tuple[str, int, int]], looks: list[int], autopay: bool
@@ -593,7 +593,7 @@ def test_looking_more_often_in_any_order_asks_for_nothing_else(
     assert lived(events, looks, autopay)[1] == lived(events, (), autopay)[1]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(EVENTS, st.booleans(), st.integers(0, 24 * 200))
 def test_whoever_is_overdue_is_told_every_stage_but_for_a_reason(
     events: list[tuple[str, int, int]], autopay: bool, hours: int
@@ -614,7 +614,7 @@ def test_whoever_is_overdue_is_told_every_stage_but_for_a_reason(
         assert not came or done[-1].bill != "s1" or "due" in [each.stage for each in done if each.bill == "s1"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(EVENTS, st.booleans(), st.booleans()), min_size=1, max_size=6), st.integers(-2, 140))
 def test_many_accounts_at_a_time_are_told_what_each_alone_is(
     given: list[tuple[list[tuple[str, int, int]], bool, bool]], day: int

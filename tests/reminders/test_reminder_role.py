@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from reminder_world import (
     ACCOUNT,
@@ -27,6 +28,7 @@ from reminder_world import (
     until_done,
 )
 
+from pipeline.core.records import ContactStep
 from pipeline.core.reminder_plan import returned_stage
 from pipeline.ports_reminder import NOTHING_DUE_MS, Scheduled
 from pipeline.roles.reminder.role import ReminderRole
@@ -334,6 +336,16 @@ def test_a_payment_that_comes_back_is_told_to_the_risk_team_and_the_bill_is_owed
         assert await one.at(SOON) == []
         await one.hear(event("repayment_reversed", SOON, original_id="pay1", time=SOON))
         assert one.world.sample("account_alerts_total", kind="returned_payment") == 1
+        (told,) = one.world.log.sent["contacts"]
+        step = msgspec.json.decode(told.value, type=ContactStep)
+        assert (told.key, step.contact[:5], step.subject) == (b"cu1", "risk_", {"account": ACCOUNT})
+        assert (step.step, step.reason, step.class_) == ("escalated", "returned_payment", "collection")
+        assert step.why == {"payment_returned": {"amount": 100_000, "currency": "CNY"}}
+        read = Read(told.value, told.key, timestamp=ms(SOON), headers=told.headers)
+        before = one.world.account()
+        await one.role.contacts([read])
+        assert one.world.account() == before, "it is read again by the role itself, and is none of its answers"
+        assert not one.world.dead
         assert await one.at(DUE_DAY) == ["st1/due"]
 
     asyncio.run(story())

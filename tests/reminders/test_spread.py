@@ -198,7 +198,7 @@ def quarter(per_hour: int, slot: int) -> int:
     return sum(call * 4 // per_hour == slot % 4 for call in range(per_hour))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(ROWS, max_size=30), st.integers(1, 9), st.data())
 def test_it_is_as_if_everybody_took_their_first_free_slot_by_urgency(
     rows: list[dict[str, int]], capacity: int, data: st.DataObject

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from pipeline.core.account_alerts import SUBJECT
 from pipeline.core.contact_facts import moment_ms, ways_to
 from pipeline.core.conversation import Alert, Reversed, contact_id, contact_of_release
 from pipeline.core.matters import named_in
@@ -234,7 +235,7 @@ class Ledger:
     def contact(self, record: Record) -> None:
         self._first_ms.setdefault(record.partition, record.timestamp)
         step = self._read(record, _step)
-        if step is None:
+        if step is None or SUBJECT in step.subject:  # told to the bank's own people: no conversation
             return
         at_ms = _moment(step.time, record.timestamp)
         if step.step == "answered" and step.customer is not None and step.answer in WISHES:

@@ -1,12 +1,12 @@
 """From events of accounts to their records: what a partition's next records say, with all that follows, in one step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from pipeline.core.account import Account, after, decode, encode
-from pipeline.core.account_alerts import alerts_of
+from pipeline.core.account_alerts import RiskAlert, alerts_of
 from pipeline.core.account_event import AccountEvent, BadAccountEvent, read_event
 from pipeline.core.notices import NoticeRules, Told, told_of
 from pipeline.core.records import ContactRequest
@@ -16,7 +16,7 @@ from pipeline.ports_reminder import AccountChange, AccountMove, AccountStore
 from pipeline.roles.reminder.following import Followed, Following
 from pipeline.roles.reminder.letters import DeadLetters
 from pipeline.roles.reminder.metrics import ReminderMetrics
-from pipeline.roles.reminder.outbox import OUTBOX_LEASE_MS, Outbox, entry_of
+from pipeline.roles.reminder.outbox import OUTBOX_LEASE_MS, Outbox, alert_of, entry_of
 
 MAX_EVENTS = 500
 """Records taken in by one step."""
@@ -91,8 +91,11 @@ class Intake:
             ]
             followed = self._following.of(changed, now_ms)
             news = await self._news(booked.told, now_ms)
+            alerts = {now.id: alerts_of(before, now, now_ms) for before, now in changed}
             changes = [
-                _change(values[one.account.id], one, partition, news.get(one.account.id, ())) for one in followed
+                _change(values[name], one, partition, news.get(name, ()), alerts[name])
+                for one in followed
+                for name in (one.account.id,)
             ]
             outcome = await self._store.commit(changes, now_ms, OUTBOX_LEASE_MS, move)
             if outcome != "changed":
@@ -102,7 +105,7 @@ class Intake:
         if outcome == "stored":
             await self._outbox.publish([entry for change in changes for entry in change.outbox])
             self._count(followed, len(said) - len(booked.unfit), len(changes))
-            self._warn(changed, now_ms)
+            self._warn(alerts.values())
         for record, why in booked.unfit:
             await self._refuse(record, why)
         if any(one.withdrawn for one in followed):
@@ -146,19 +149,20 @@ class Intake:
             self._metrics.thanks.inc(len(one.thanks))
             self._metrics.promises.labels("kept").inc(one.kept)
 
-    def _warn(self, changed: Sequence[tuple[Account | None, Account]], now_ms: int) -> None:
-        """What the risk team should look at, in metrics and log."""
-        for before, now in changed:
-            for alert in alerts_of(before, now, now_ms):
-                self._metrics.alerts.labels(alert.kind).inc()
-                reasons = [code for code, _ in alert.reasons]
-                log.warning("an account to be looked at", kind=alert.kind, account=alert.account, reasons=reasons)
+    def _warn(self, found: Iterable[Sequence[RiskAlert]]) -> None:
+        """In metrics and log; the risk team is told by what is in the outbox."""
+        for alert in (each for alerts in found for each in alerts):
+            self._metrics.alerts.labels(alert.kind).inc()
+            reasons = [code for code, _ in alert.reasons]
+            log.warning("an account to be looked at", kind=alert.kind, account=alert.account, reasons=reasons)
 
     async def _refuse(self, record: Record, bad: BadAccountEvent) -> None:
         self._metrics.dead_letters.labels(REASON).inc()
         await self._dead_letter(ACCOUNTS, record, REASON, bad.field, bad.detail)
 
 
-def _change(before: bytes, followed: Followed, partition: int, news: Sequence[ContactRequest]) -> AccountChange:
-    outbox = [entry_of(request) for request in (*followed.requests, *news)]
+def _change(
+    before: bytes, followed: Followed, partition: int, news: Sequence[ContactRequest], alerts: Sequence[RiskAlert]
+) -> AccountChange:
+    outbox = [*(entry_of(request) for request in (*followed.requests, *news)), *map(alert_of, alerts)]
     return AccountChange(followed.account.id, before, encode(followed.account), followed.due_ms, partition, outbox)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pipeline.core.account_alerts import RiskAlert, step_of
 from pipeline.core.records import ContactRequest
-from pipeline.core.topics import CONTACT_REQUESTS
+from pipeline.core.topics import CONTACT_REQUESTS, CONTACTS
 from pipeline.ports import Log, Outgoing, StoreDown
 from pipeline.ports_contact import OutboxEntry
 from pipeline.ports_reminder import AccountStore
@@ -29,6 +30,12 @@ def entry_of(request: ContactRequest) -> OutboxEntry:
     return OutboxEntry(f"{request.id}:{zlib.crc32(value):08x}", CONTACT_REQUESTS.name, request.customer, value)
 
 
+def alert_of(alert: RiskAlert) -> OutboxEntry:
+    """The entry of one record of ``contacts`` that tells the risk team."""
+    step = step_of(alert)
+    return OutboxEntry(f"{step.contact}:1", CONTACTS.name, step.customer or alert.account, _encoder.encode(step))
+
+
 class Outbox:
     """Publishes entries of the store's outbox through the log."""
 
@@ -42,10 +49,14 @@ class Outbox:
         the entries stay in the outbox."""
         if not found:
             return
-        records = [
-            Outgoing(entry.key.encode(), entry.value, ((HEADER_RECORD_ID, entry.id.encode()),)) for entry in found
-        ]
-        await self._log.send(CONTACT_REQUESTS, records)
+        for topic in (CONTACT_REQUESTS, CONTACTS):
+            records = [
+                Outgoing(entry.key.encode(), entry.value, ((HEADER_RECORD_ID, entry.id.encode()),))
+                for entry in found
+                if entry.topic == topic.name
+            ]
+            if records:
+                await self._log.send(topic, records)
         self._acknowledged.extend(entry.id for entry in found)
 
     async def tidy(self) -> None:
