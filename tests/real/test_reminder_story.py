@@ -31,7 +31,8 @@ SEED = int(os.environ.get("CARDWATCH_PROOF_SEED", "20261124"))
 KILLED_AFTER = os.environ.get("CARDWATCH_PROOF_KILLED_AFTER", "promise pay_part").split()
 """Of the steps: in CI the two that something must not be forgotten of while nobody is there."""
 WAIT_S = 120.0
-SLACK_S = 0.5
+SLACK_S = 0.2, 0.7
+"""Until it is killed; what is counted is counted by then."""
 SOON = timedelta(seconds=2)
 LADDER = """
 [[ladder]]
@@ -306,7 +307,7 @@ class Counts:
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
-def test_a_role_killed_between_any_two_steps_changes_nothing(
+def test_a_role_killed_between_steps_changes_nothing_of_the_story(
     installation: Installation, tmp_path: Path, round_: int
 ) -> None:
     clock = BankClock(installation, tmp_path / "zones")
@@ -325,8 +326,8 @@ def test_a_role_killed_between_any_two_steps_changes_nothing(
         if step.__name__ not in KILLED_AFTER:
             continue
         installation.wait_until_ready("reminder")  # if it was killed just before
+        time.sleep(drawn.uniform(*SLACK_S))
         counts.add()
-        time.sleep(drawn.uniform(0.0, SLACK_S))
         for role in ("reminder", "contact") if BOTH else ("reminder",):
             installation.kill(role)
             installation.launch(role)
