@@ -85,22 +85,26 @@ def test_an_empty_desk_says_so(desk: RunningDesk) -> None:
 
 
 def test_hostile_ids_and_names_are_shown_as_text(desk: RunningDesk) -> None:
-    hostile = {"customer": HOSTILE, "stage": HOSTILE}
+    name = HOSTILE[:30]
 
     def tell() -> None:
         kept = desk.projection
-        kept.apply_account(statement(HOSTILE[:30], customer=HOSTILE))
+        kept.apply_account(statement(name, customer=HOSTILE))
         kept.apply_request(
             asked(
                 customer=HOSTILE,
                 template=HOSTILE,
-                bill={"account": HOSTILE[:30], "statement": HOSTILE, "stage": HOSTILE},
+                bill={"account": name, "statement": HOSTILE, "stage": HOSTILE},
                 variables={"card": HOSTILE, "amount": HOSTILE, "currency": HOSTILE},
             )
         )
-        kept.apply_contact(told("deferred", reason=HOSTILE, account=HOSTILE[:30], channel=HOSTILE, **hostile))
-        kept.apply_contact(told("answered", answer="promise", by="2025-10-10", account=HOSTILE[:30], **hostile))
-        kept.apply_account(repayment(1, NOW_MS, HOSTILE[:30], name=HOSTILE))
+        kept.apply_contact(
+            told("deferred", reason=HOSTILE, account=name, channel=HOSTILE, customer=HOSTILE, stage=HOSTILE)
+        )
+        kept.apply_contact(
+            told("answered", answer="promise", by="2025-10-10", account=name, customer=HOSTILE, stage=HOSTILE)
+        )
+        kept.apply_account(repayment(1, NOW_MS, name, name=HOSTILE))
 
     desk.tell(tell)
     one = desk.get(f"/customers/{quote(HOSTILE, safe='')}")

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sy
 sys.path.insert(0, str(Path(__file__).parents[1] / "desk"))  # the records and the running desk of the desk's own tests
 
 from desk_story import RunningDesk, command, decision, result, step
+from reminding_story import NOW_MS, asked, projection, repayment, statement, told
 
 from pipeline.desk.feed import Link
 
@@ -212,3 +213,31 @@ CONTRAST = """() => {
   }
   return poor;
 }"""
+
+
+@pytest.mark.parametrize(("language", "out", "kept"), [("en", "Went out", "Kept"), ("zh-CN", "已送达", "已兑现")])
+def test_a_reminder_goes_out_and_a_promise_is_kept_before_our_eyes(
+    visit: Visit, language: str, out: str, kept: str
+) -> None:
+    with RunningDesk(projection(), now=lambda: NOW_MS / 1000 + time.monotonic() % 3_600) as desk:
+        told_of = desk.projection
+        desk.tell(lambda: told_of.apply_account(statement()))
+        page = live(visit, desk, f"/reminders?lang={language}")
+        desk.tell(lambda: told_of.apply_request(asked()))
+        desk.tell(lambda: told_of.apply_contact(told("delivered", channel="sms")))
+        row = page.locator("#told .rows tbody tr")
+        expect(row).to_contain_text("CNY 500.00")
+        expect(row).to_contain_text(out)
+        desk.tell(lambda: told_of.apply_contact(told("answered", channel="sms", answer="promise", amount=40_000)))
+        desk.tell(lambda: told_of.apply_account(repayment(40_000, NOW_MS + 1)))
+        row.locator("a").click()
+        expect(page.locator(".timeline.whole li")).to_have_count(2)
+        expect(page.locator(".state")).to_have_text(kept)
+        page.locator(".pages a").last.click()
+        expect(page.locator(".rows tbody tr")).to_contain_text("CNY 400.00")
+        assert all(url.startswith(desk.address) for url in visit.asked)
+        assert visit.complaints == []
+        page.set_viewport_size({"width": 390, "height": 844})
+        for path in ("/reminders", "/promises", "/customers/c1"):
+            page.goto(desk.address + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
