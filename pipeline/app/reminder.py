@@ -41,6 +41,8 @@ from pipeline.roles.reminder.notices import Notices
 from pipeline.roles.reminder.role import ReminderRole
 from pipeline.roles.reminder.settings import ReminderSettings
 
+GATHER_S = 0.25
+"""How long payments are let gather before they are looked at for notices; nobody misses a text by that."""
 MARK_S = 0.5
 """How often is looked whether the broker told anew how far the log goes; it is asked once a second."""
 log = structlog.get_logger()
@@ -121,7 +123,7 @@ async def run_reminder(stop: asyncio.Event, worker: int = 0) -> None:
 
     async def read_news(topic: Topic, handler: Handler) -> None:
         if await done_before(stop, choices.all_known()):
-            await GroupReader(settings, topic, "reminder", handler).run(stop)
+            await GroupReader(settings, topic, "reminder", handler, GATHER_S).run(stop)
 
     await ops.start()
     await role.start()

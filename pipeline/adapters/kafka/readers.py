@@ -106,14 +106,16 @@ async def began_again(topic: Topic, work: Callable[[], Awaitable[None]], stop: a
 
 
 class GroupReader:
-    """One topic shared by a role's workers; `run` until ``stop`` is set."""
+    """One topic shared by a role's workers; `run` until ``stop`` is set. ``gather_s``: so long a poll's records are let
+    gather. A busy topic read record by record costs a fetch and a commit for each, which whoever shares the broker pays."""
 
-    def __init__(self, settings: Settings, topic: Topic, group: str, handler: Handler) -> None:
+    def __init__(self, settings: Settings, topic: Topic, group: str, handler: Handler, gather_s: float = 0.0) -> None:
         self._source = topic
         self._topic = settings.topic_prefix + topic.name
         self._group = f"{settings.topic_prefix}{group}-{topic.name}"
         self._arguments = client_arguments(settings)
         self._handler = handler
+        self._gather_s = gather_s
 
     async def run(self, stop: asyncio.Event) -> None:
         """Handle polls; after an error of the broker or the handler, begin again at the last commit."""
@@ -142,5 +144,6 @@ class GroupReader:
                         await consumer.commit()
                     except CommitFailedError:
                         log.info("a rebalance came first: the new owner reads these again", topic=self._source.name)
+                    await asyncio.sleep(self._gather_s)
         finally:
             await consumer.stop()
