@@ -113,7 +113,7 @@ class DunningFile:
         spoken = {(one.contact, one.number): one for one in reversed(evidence.spoken)}
         for told in evidence.told:
             value = told.value
-            if told.topic == "contacts" and value.get("account"):
+            if told.topic == "contacts" and "statement" in value["subject"]:
                 self.words[bill_of(value["subject"]["statement"]), value["stage"]].append(told)
                 if value["step"] == "sending":
                     self._attempt(value, spoken)
