@@ -16,7 +16,8 @@ whoever plans anew finds it."""
 
 class AccountChange(NamedTuple):
     """One account's record going from ``before`` (b"": none) to ``after``, both JSON text. ``due_ms``: when it is looked
-    at next; None: never, and the record is forgotten some time. ``partition``: of the account, whose schedule it is in."""
+    at next; None: never, and the record is forgotten some time. ``partition``: of the account, whose schedule it is in.
+    ``stays``: one that is in the schedule keeps the moment it has there, which a day's plan may have given it."""
 
     account: str
     before: bytes
@@ -24,6 +25,7 @@ class AccountChange(NamedTuple):
     due_ms: int | None
     partition: int
     outbox: Sequence[OutboxEntry] = ()
+    stays: bool = False
 
 
 class AccountMove(NamedTuple):

@@ -58,7 +58,7 @@ class MemoryAccountStore:
             schedule = self.due.setdefault(change.partition, {})
             if change.due_ms is None:
                 schedule.pop(change.account, None)
-            else:
+            elif not (change.stays and change.account in schedule):
                 schedule[change.account] = change.due_ms
             for entry in change.outbox:
                 self.outbox[entry.id] = entry

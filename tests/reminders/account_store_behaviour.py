@@ -64,6 +64,20 @@ class AccountStoreBehaviour:
 
         self.run(check)
 
+    def test_a_change_that_stays_keeps_the_moment_there_is_and_gives_one_where_there_is_none(self) -> None:
+        async def check(store: AccountStore, contacts: ContactStore) -> None:
+            await store.commit([change(stays=True)], NOW, LEASE)
+            assert await store.day(0, 0, NOTHING_DUE_MS, None, 9) == [Scheduled("ac1", NOW)]
+            later = change(before=RECORD, after=b"{}", due_ms=NOW + DAY)
+            await store.commit([later._replace(stays=True)], NOW, LEASE)
+            assert await store.day(0, 0, NOTHING_DUE_MS, None, 9) == [Scheduled("ac1", NOW)]
+            await store.commit([later._replace(before=b"{}", after=RECORD)], NOW, LEASE)
+            assert await store.day(0, 0, NOTHING_DUE_MS, None, 9) == [Scheduled("ac1", NOW + DAY)]
+            await store.commit([change(before=RECORD, due_ms=None, stays=True)], NOW, LEASE)
+            assert await store.day(0, 0, NOTHING_DUE_MS, None, 9) == []
+
+        self.run(check)
+
     def test_a_position_is_moved_only_by_who_knows_it(self) -> None:
         async def check(store: AccountStore, contacts: ContactStore) -> None:
             assert await store.commit([], NOW, LEASE, AccountMove(3, None, 5)) == "stored"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -325,6 +326,49 @@ def test_a_days_load_is_spread_to_the_channels_capacity_once_a_day() -> None:
         await one.role.plan_day()
         assert one.world.sample("reminder_accounts", stage="before") == 12
         assert len(await one.at("2026-03-17T04:00:00Z")) == 8
+
+    asyncio.run(story())
+
+
+def test_a_payment_of_part_leaves_the_moment_that_the_days_plan_has_given() -> None:
+    async def story() -> None:
+        text = PLAN + '\n[spread]\nstart = "09:00"\nend = "12:00"\n\n[spread.per_hour]\nsms = 4\n'
+        one = await Story(World(plan=plan(text))).begin()
+        await one.hear(
+            *(statement(account=f"ac{number}", id=f"st{number}", customer=f"cu{number}") for number in range(8))
+        )
+        one.world.clock.set("2026-03-16T17:00:00Z")
+        await one.role.plan_day()
+        late = (await one.world.store.day(0, 0, NOTHING_DUE_MS, None, 99))[-1]
+        number = late.account.removeprefix("ac")
+        await one.hear(repayment("2026-03-16T17:00:00Z", 100, f"pay{number}", late.account))
+        assert late in await one.world.store.day(0, 0, NOTHING_DUE_MS, None, 99)
+        await one.hear(repayment("2026-03-16T17:00:01Z", 1_000_000, f"rest{number}", late.account))
+        assert late not in await one.world.store.day(0, 0, NOTHING_DUE_MS, None, 99)
+
+    asyncio.run(story())
+
+
+def test_an_account_that_changed_while_it_was_claimed_is_looked_at_again_at_once() -> None:
+    async def story() -> None:
+        one = await Story().begin()
+        await one.hear(statement())
+        store = one.world.store
+        claim = store.claim
+
+        async def and_then_a_payment(*asked: Any) -> Any:
+            found = await claim(*asked)
+            if found:
+                store.claim = claim  # type: ignore[method-assign] # once
+                await one.hear(repayment(SOON, 100))
+            return found
+
+        store.claim = and_then_a_payment  # type: ignore[method-assign] # somebody else was faster
+        one.world.clock.set(SOON)
+        await one.role.tick()
+        assert one.world.log.told() == []
+        await one.role.tick()
+        assert one.world.log.told() == ["st1/soon"]
 
     asyncio.run(story())
 

@@ -122,10 +122,11 @@ class RedisAccountStore:
             await self._run(self._mark, *(value for each in until_ms.items() for value in each), notes=self._marks)
 
 
-def _packed(change: AccountChange) -> tuple[str, int, int | bool, list[tuple[str, str, str, str]]]:
+def _packed(change: AccountChange) -> tuple[str, int, int | bool, list[tuple[str, str, str, str]], bool]:
     """(Outbox values are JSON and go as text: Redis 7's cmsgpack does not know MessagePack's binary type.)"""
     outbox = [(entry.id, entry.topic, entry.key, entry.value.decode()) for entry in change.outbox]
-    return change.account, change.partition, False if change.due_ms is None else change.due_ms, outbox
+    due_ms = False if change.due_ms is None else change.due_ms
+    return change.account, change.partition, due_ms, outbox, change.stays
 
 
 def _packed_move(move: AccountMove | None) -> tuple[int, str, str] | bool:

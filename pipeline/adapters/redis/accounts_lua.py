@@ -22,7 +22,9 @@ if a.move then redis.call('HSET', p .. 'positions', a.move[1], a.move[3]) end
 for i, c in ipairs(a.changes) do
   if c[3] then
     redis.call('SET', notes .. c[1], ARGV[4 + 2 * i])
-    redis.call('ZADD', p .. 'due:' .. c[2], string.format('%.0f', c[3]), c[1])
+    local due = string.format('%.0f', c[3])
+    if c[5] then redis.call('ZADD', p .. 'due:' .. c[2], 'NX', due, c[1])
+    else redis.call('ZADD', p .. 'due:' .. c[2], due, c[1]) end
   else
     redis.call('SET', notes .. c[1], ARGV[4 + 2 * i], 'PX', keep)
     redis.call('ZREM', p .. 'due:' .. c[2], c[1])

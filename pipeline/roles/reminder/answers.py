@@ -100,7 +100,9 @@ class Answers:
             now_ms = round(self._clock.now() * 1000)
             (followed,) = self._following.of([(before, self._following.termed(after))], now_ms)
             entries = [entry_of(request) for request in followed.requests]
-            change = AccountChange(name, value, encode(followed.account), followed.due_ms, before.partition, entries)
+            change = AccountChange(
+                name, value, encode(followed.account), followed.due_ms, before.partition, entries, followed.stays
+            )
             if await self._store.commit([change], now_ms, OUTBOX_LEASE_MS) == "stored":
                 break
         await self._outbox.publish(entries)

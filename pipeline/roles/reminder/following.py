@@ -27,7 +27,8 @@ TagsOf = Callable[[str], Collection[str]]
 
 
 class Followed(NamedTuple):
-    """``due_ms``: when the account is looked at next; None: never. ``withdrawn``: the requests that take back, ``thanks``
+    """``due_ms``: when the account is looked at next; None: never; ``stays``: the same as before the change, so a moment that
+    the day's plan has given it holds. ``withdrawn``: the requests that take back, ``thanks``
     those that thank; ``kept``: a promise was kept by this."""
 
     account: Account
@@ -35,6 +36,7 @@ class Followed(NamedTuple):
     withdrawn: Sequence[ContactRequest] = ()
     thanks: Sequence[ContactRequest] = ()
     kept: bool = False
+    stays: bool = False
 
     @property
     def requests(self) -> Sequence[ContactRequest]:
@@ -74,12 +76,14 @@ class Following:
     def of(self, changes: Sequence[tuple[Account | None, Account]], now_ms: int) -> Sequence[Followed]:
         """For each account before (None: it is new) and after a change."""
         steps = self.next_steps([after for _, after in changes], now_ms)
+        earlier = iter(self.next_steps([before for before, _ in changes if before is not None], now_ms))
         found = []
         for (before, after), planned in zip(changes, steps, strict=True):
+            stays = before is not None and next(earlier) == planned and planned is not None
             withdrawn = self._withdrawn(before, after, now_ms) if before is not None else []
             thanks = self._thanks(before, after, now_ms) if before is not None else []
             kept = before is not None and _kept(before, after, now_ms)
-            found.append(Followed(after, self.due_ms(after, planned, now_ms), withdrawn, thanks, kept))
+            found.append(Followed(after, self.due_ms(after, planned, now_ms), withdrawn, thanks, kept, stays))
         return found
 
     def _withdrawn(self, before: Account, after: Account, now_ms: int) -> list[ContactRequest]:

@@ -165,4 +165,6 @@ def _change(
     before: bytes, followed: Followed, partition: int, news: Sequence[ContactRequest], alerts: Sequence[RiskAlert]
 ) -> AccountChange:
     outbox = [*(entry_of(request) for request in (*followed.requests, *news)), *map(alert_of, alerts)]
-    return AccountChange(followed.account.id, before, encode(followed.account), followed.due_ms, partition, outbox)
+    return AccountChange(
+        followed.account.id, before, encode(followed.account), followed.due_ms, partition, outbox, followed.stays
+    )

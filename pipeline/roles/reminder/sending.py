@@ -11,7 +11,7 @@ from pipeline.core.arrears import of_bill
 from pipeline.core.records import ContactRequest
 from pipeline.core.reminder_plan import BROKEN, Planned, noted, request_of, withdrawal_of
 from pipeline.ports import Clock
-from pipeline.ports_reminder import AccountChange, AccountStore, DueAccount
+from pipeline.ports_reminder import AccountChange, AccountStore, DueAccount, Shift
 from pipeline.roles.reminder.following import Following
 from pipeline.roles.reminder.metrics import STAGES, ReminderMetrics
 from pipeline.roles.reminder.outbox import OUTBOX_LEASE_MS, Outbox, entry_of
@@ -102,15 +102,19 @@ class Sending:
         work.account = account
 
     async def _store_all(self, works: Sequence[_Work], now_ms: int) -> Sequence[_Work]:
-        """Together if nobody changed one of them meanwhile, else one by one; whoever changed one gave it its moment."""
+        """Together if nobody changed one of them meanwhile, else one by one. Whoever changed one gave it its moment, or left
+        it the end of the lease: then it is looked at again at once."""
         changes = [self._change(work) for work in works]
         if await self._store.commit(changes, now_ms, OUTBOX_LEASE_MS) == "stored":
             return works
-        return [
-            work
-            for work, change in zip(works, changes, strict=True)
-            if await self._store.commit([change], now_ms, OUTBOX_LEASE_MS) == "stored"
-        ]
+        done = []
+        for work, change in zip(works, changes, strict=True):
+            if await self._store.commit([change], now_ms, OUTBOX_LEASE_MS) == "stored":
+                done.append(work)
+            else:
+                again = Shift(change.account, now_ms + LEASE_MS, now_ms)
+                await self._store.put_due(change.partition, [again])
+        return done
 
     def _change(self, work: _Work) -> AccountChange:
         due, outbox = work.due, [entry_of(request) for request in work.requests]
