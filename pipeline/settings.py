@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     config_dir: Path = Path("config")
     bank_time_zone: str = "Asia/Shanghai"
     billing_currency: str = "CNY"
+    reminder_plan: Path = Path("policies/reminders.toml")
+    """Below the configuration directory when relative."""
     token_key: SecretStr | None = None
     snapshot_key: SecretStr | None = None
     metrics_host: str = "127.0.0.1"

@@ -19,7 +19,6 @@ from pipeline.app.configuration import (
     LANGUAGES,
     LISTS,
     MODELS,
-    REMINDERS,
     TAGS,
     ListFolder,
     WrongInstallation,
@@ -48,6 +47,8 @@ from pipeline.roles.learner.settings import LearnerSettings
 from pipeline.roles.scorer.settings import ScorerSettings
 from pipeline.settings import PREFIX, Settings
 
+PLAN = "reminders"
+"""How the names of files in ``policies`` begin that are plans of reminders."""
 SETTINGS: Mapping[str, type[Settings]] = {
     "scorer": ScorerSettings,
     "learner": LearnerSettings,
@@ -140,9 +141,9 @@ def _files(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"{LISTS}/{path.name}", partial(_list, path)
     yield "all lists together", lambda: ListFolder(settings).read()
     for path in sorted(root.glob("policies/*.toml")):
-        if path != root / REMINDERS:
-            yield f"policies/{path.name}", partial(_policy, settings, path)
-    yield REMINDERS, partial(_reminders, settings, almanac)
+        check = partial(_reminders, settings, almanac) if path.stem.startswith(PLAN) else partial(_policy, settings)
+        yield f"policies/{path.name}", partial(check, path)
+    yield "plan of reminders in use", partial(_reminders, settings, almanac, settings.reminder_plan)
     yield "policy in use", lambda: _policy(settings, root / ScorerSettings().scorer_policy)
     yield "models/prior.toml", lambda: parse_prior(*read(settings, "models/prior.toml"))
     yield MODELS, lambda: read_models(settings)
@@ -169,15 +170,16 @@ def _contact_profile(root: Path, almanac: Almanac) -> None:
     check_channels(profile.plans, ChannelSettings().carried())
 
 
-def _reminders(settings: Settings, almanac: Almanac) -> ReminderPolicy:
+def _reminders(settings: Settings, almanac: Almanac, path: Path) -> ReminderPolicy:
     """Raises ReminderError."""
-    return read_reminders(*read(settings, REMINDERS), almanac, parse_tags(*read(settings, TAGS)).names)
+    return read_reminders(*read(settings, path), almanac, parse_tags(*read(settings, TAGS)).names)
 
 
 def _reminded(settings: Settings, almanac: Almanac) -> list[str]:
     """Which stages nobody would be told by the ladders of the contact profile in use."""
     plans = read_profile(settings.config_dir, ContactSettings().contact_profile, almanac).plans
-    return [f"{REMINDERS}: {each}" for each in _reminders(settings, almanac).uncarried(plans)]
+    plan = settings.reminder_plan
+    return [f"{plan}: {each}" for each in _reminders(settings, almanac, plan).uncarried(plans)]
 
 
 def _report_words(settings: Settings, language: str) -> Words:

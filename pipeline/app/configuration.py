@@ -30,7 +30,7 @@ LANGUAGES = ("en", "zh-CN")
 PORTS = {"gateway": 9110, "scorer": 9120, "learner": 9130, "contact": 9140, "reminder": 9150, "archive": 9160, "desk": 9170, "crm": 9180}  # fmt: skip
 LISTS = "lists"
 """The folder below CONFIG_DIR."""
-MODELS, TAGS, REMINDERS = "models.toml", "tags.toml", "policies/reminders.toml"
+MODELS, TAGS = "models.toml", "tags.toml"
 """Files below CONFIG_DIR."""
 FEATURE_SPACE = FeatureSpace(len(CATALOGUE), LAYOUT)
 

@@ -5,7 +5,7 @@ import asyncio
 from pipeline.adapters.almanac import world_almanac
 from pipeline.adapters.http.ops import OpsServer
 from pipeline.adapters.kafka.readers import KafkaReader
-from pipeline.app.configuration import REMINDERS, TAGS, load_words, new_registry, ops_port, read
+from pipeline.app.configuration import TAGS, load_words, new_registry, ops_port, read
 from pipeline.core.customer_tags import parse_tags
 from pipeline.core.reminder_policy import read_reminders
 from pipeline.desk.app import bank_zone, create_desk
@@ -39,5 +39,7 @@ async def run_desk(stop: asyncio.Event, worker: int = 0) -> None:
 
 def _reminding(settings: DeskSettings) -> Reminding:
     """By the terms of the bank's plan, as it stands when the desk starts. Raises what reading the files raises."""
-    plan = read_reminders(*read(settings, REMINDERS), world_almanac(), parse_tags(*read(settings, TAGS)).names)
+    plan = read_reminders(
+        *read(settings, settings.reminder_plan), world_almanac(), parse_tags(*read(settings, TAGS)).names
+    )
     return Reminding(Owing(plan.products.get, plan.promises.days), bank_zone(settings.bank_time_zone))

@@ -16,7 +16,7 @@ from pipeline.adapters.kafka.readers import GroupReader, Handler, KafkaReader, b
 from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.accounts import RedisAccountStore
 from pipeline.adapters.redis.connection import connect
-from pipeline.app.configuration import REMINDERS, TAGS, done_before, load_money, new_registry, ops_port, read, until
+from pipeline.app.configuration import TAGS, done_before, load_money, new_registry, ops_port, read, until
 from pipeline.core.contact_hours import Almanac
 from pipeline.core.customer_tags import parse_tags
 from pipeline.core.dead_letters import dead_letter
@@ -54,7 +54,7 @@ class PlanFile:
     def __init__(self, settings: ReminderSettings, almanac: Almanac) -> None:
         """Raises ReminderError, TagError, OSError and UnicodeError for a file that is wrong or not there."""
         self._settings = settings
-        self._file = WatchedFile(settings.config_dir / REMINDERS)
+        self._file = WatchedFile(settings.config_dir / settings.reminder_plan)
         self._almanac = almanac
         self._plan = self._read()
 

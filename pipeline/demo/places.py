@@ -91,6 +91,7 @@ def environment(places: Places, bootstrap: str, redis_url: str) -> dict[str, str
         f"{PREFIX}WEBHOOK_SECRET_FILE": keys[f"{PREFIX}CALLBACK_SECRET_FILE"],
         f"{PREFIX}CALLBACK_PORT": str(places.callback_port),
         f"{PREFIX}CONTACT_PROFILE": "demo",
+        f"{PREFIX}REMINDER_PLAN": "policies/reminders-demo.toml",
         f"{PREFIX}ARCHIVE_DIR": str(places.directory / "archive"),
         f"{PREFIX}LEARNER_ARCHIVE_DIR": str(places.directory / "archive"),
         f"{PREFIX}ARCHIVE_FILE_SECONDS": "10",

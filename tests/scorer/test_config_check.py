@@ -117,6 +117,15 @@ def test_the_plan_of_reminders_is_looked_at_and_what_nobody_carries_is_named(con
     assert f"{plan}:{number}: when: there is no tag vip: correct it, or define it in tags.toml" in lines
 
 
+def test_the_plan_of_reminders_in_use_is_the_one_that_the_settings_name(config: Path) -> None:
+    _, lines = check(config, CARDWATCH_REMINDER_PLAN="policies/reminders-demo.toml", **PROFILE)
+    assert "ok plan of reminders in use" in lines
+    assert "ok policies/reminders-demo.toml" in lines, "a plan, not a policy of transactions"
+    code, lines = check(config, CARDWATCH_REMINDER_PLAN="policies/reminders-none.toml", **PROFILE)
+    assert code != 0
+    assert any("reminders-none.toml" in line for line in lines)
+
+
 def test_a_secret_that_is_wrong_is_not_repeated(config: Path) -> None:
     code, lines = check(config, CARDWATCH_VOICE_KEY="hush hush")
     assert code == 2
