@@ -93,7 +93,7 @@ proof-reminder-story: $(READY) $(KAFKA_LIBS) ## one bill from statement to thank
 	@CARDWATCH_PROOF_KILLED_AFTER=" " $(REAL) tests/real/test_reminder_story.py
 	@CARDWATCH_PROOF_KILLED_AFTER="$(STEPS_OF_A_BILL)" CARDWATCH_PROOF_ROUNDS=3 $(REAL) tests/real/test_reminder_story.py
 	@CARDWATCH_PROOF_KILLED_AFTER="$(STEPS_OF_A_BILL)" CARDWATCH_PROOF_BOTH_ROLES=1 $(REAL) tests/real/test_reminder_story.py
-	@$(BIN)/python benchmarks/reminders.py $(KAFKA_LIBS)
+	@$(BIN)/python benchmarks/reminder_latency.py $(KAFKA_LIBS)
 
 .PHONY: proof-detection
 proof-detection: $(READY) ## scores beside weekly batch models and River on five simulated streams of each kind (hours; may be broken off); ARGS="--models Cardwatch" for less

@@ -1,6 +1,6 @@
 """How soon a payment cancels a reminder, how late a due one starts, and what the reminder role costs the scorer beside it.
 
-    python benchmarks/reminders.py KAFKA [--parts stop late scorer] [--pairs 7] [--seconds 8] [--json FILE]
+    python benchmarks/reminder_latency.py KAFKA [--parts stop late scorer] [--pairs 7] [--seconds 8] [--json FILE]
 
 KAFKA is a directory of Kafka's jars. Kafka and two Redis servers are started here: one for the cards' rows, and the contact
 store with ``appendfsync always``. Times are differences of Kafka timestamps, which clients on one machine set.
