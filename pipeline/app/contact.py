@@ -20,21 +20,19 @@ from pipeline.adapters.redis.reach import RedisReach
 from pipeline.app.channels import Bank, Carriers
 from pipeline.app.configuration import done_before, new_registry, ops_port, until
 from pipeline.app.contact_rebuild import is_lost
-from pipeline.core.dead_letters import dead_letter
+from pipeline.app.dead_letters import dead_letters
 from pipeline.core.topics import (
     ANSWERS,
     CARD_COMMAND_RESULTS,
     CONTACT_REQUESTS,
     CUSTOMER_EVENTS,
     CUSTOMERS,
-    DEAD_LETTERS,
     DECISIONS,
-    Topic,
 )
-from pipeline.ports import Record, StoreDown
+from pipeline.ports import StoreDown
 from pipeline.ports_contact import ContactStore
 from pipeline.roles.contact.metrics import ContactMetrics
-from pipeline.roles.contact.request_reader import STORE_RETRY_S, DeadLetters
+from pipeline.roles.contact.request_reader import STORE_RETRY_S
 from pipeline.roles.contact.role import ContactRole
 from pipeline.roles.contact.sent_messages import NotedMessages
 from pipeline.roles.contact.settings import ContactSettings
@@ -111,12 +109,3 @@ async def _remembering(settings: ContactSettings, store: ContactStore) -> None:
         end_process(
             EXIT_OUTSIDE_LOG, "the contact store is empty, but contacts are on record: cardwatch contact rebuild"
         )
-
-
-def dead_letters(kafka: KafkaLog) -> DeadLetters:
-    """Where records that cannot be used are put, with their coordinates and masked."""
-
-    async def send(topic: Topic, record: Record, reason: str, field: str | None, detail: str) -> None:
-        await kafka.send(DEAD_LETTERS, [dead_letter(topic, record, reason, field, detail)])
-
-    return send

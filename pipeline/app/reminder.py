@@ -17,9 +17,9 @@ from pipeline.adapters.kafka.worker import Worker
 from pipeline.adapters.redis.accounts import RedisAccountStore
 from pipeline.adapters.redis.connection import connect
 from pipeline.app.configuration import TAGS, done_before, load_money, new_registry, ops_port, read, until
+from pipeline.app.dead_letters import dead_letters
 from pipeline.core.contact_hours import Almanac
 from pipeline.core.customer_tags import parse_tags
-from pipeline.core.dead_letters import dead_letter
 from pipeline.core.notices import Teller
 from pipeline.core.reminder_policy import ReminderPolicy, read_reminders
 from pipeline.core.toml_text import FileError
@@ -29,13 +29,11 @@ from pipeline.core.topics import (
     CONTACTS,
     CUSTOMER_STATE,
     CUSTOMERS,
-    DEAD_LETTERS,
     TRANSACTIONS,
     Topic,
 )
-from pipeline.ports import Record, StoreDown
+from pipeline.ports import StoreDown
 from pipeline.roles.reminder.choices import Choices
-from pipeline.roles.reminder.letters import DeadLetters
 from pipeline.roles.reminder.metrics import ReminderMetrics
 from pipeline.roles.reminder.notices import Notices
 from pipeline.roles.reminder.role import ReminderRole
@@ -158,12 +156,3 @@ async def _marks(kafka_worker: Worker, role: ReminderRole, stop: asyncio.Event) 
                 log.warning("the contact store is away", error=str(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), MARK_S)
-
-
-def dead_letters(kafka: KafkaLog) -> DeadLetters:
-    """Where records that cannot be used are put, with their coordinates and masked."""
-
-    async def send(topic: Topic, record: Record, reason: str, field: str | None, detail: str) -> None:
-        await kafka.send(DEAD_LETTERS, [dead_letter(topic, record, reason, field, detail)])
-
-    return send

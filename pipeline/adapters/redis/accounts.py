@@ -17,11 +17,10 @@ from pipeline.adapters.redis.accounts_lua import (
     COMMIT,
     DAY,
     MARK,
-    PUBLISHED,
     PUT_DUE,
-    UNPUBLISHED,
 )
 from pipeline.adapters.redis.connection import store_down_as_such
+from pipeline.adapters.redis.outbox_lua import PUBLISHED, UNPUBLISHED
 from pipeline.ports_contact import OutboxEntry
 from pipeline.ports_reminder import (
     AccountChange,

@@ -22,11 +22,9 @@ from pipeline.adapters.redis.contacts_lua import (
     LOOK,
     OPENED,
     OVERDUE,
-    PUBLISHED,
     PUT_CUSTOMERS,
     STRAYS,
     SWEEP,
-    UNPUBLISHED,
 )
 from pipeline.adapters.redis.contacts_packing import (
     ENDED,
@@ -37,6 +35,7 @@ from pipeline.adapters.redis.contacts_packing import (
     unpacked_entries,
     unpacked_state,
 )
+from pipeline.adapters.redis.outbox_lua import PUBLISHED, UNPUBLISHED
 from pipeline.core.contact_policy import URGENCY
 from pipeline.core.conversation import contact_id
 from pipeline.ports_contact import (
